@@ -17,7 +17,10 @@ export const includeFolder = join(root, ".proto-cache/include");
 export function generationInputsDigest() {
   const hash = createHash("sha256");
   for (const path of generationInputs()) {
-    hash.update(`${relative(root, path)}\0`).update(readFileSync(path)).update("\0");
+    hash
+      .update(`${relative(root, path)}\0`)
+      .update(readFileSync(path))
+      .update("\0");
   }
   return hash.digest("hex");
 }
@@ -31,7 +34,12 @@ function generationInputs() {
         .map((path) => join(proto, path))
     : [];
   const tools = ["buf.yaml", "buf.gen.yaml", "scripts/generate.mjs", "scripts/validate-proto.mjs"];
-  const packages = ["@bufbuild/protoc-gen-es", "@bufbuild/protovalidate", "@grpc/reflection", "google-proto-files"];
+  const packages = [
+    "@bufbuild/protoc-gen-es",
+    "@bufbuild/protovalidate",
+    "@grpc/reflection",
+    "google-proto-files",
+  ];
   return [
     ...tools.map((path) => join(root, path)),
     ...packages.map((name) => join(root, "node_modules", name, "package.json")),

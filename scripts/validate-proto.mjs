@@ -15,7 +15,9 @@ const maximumNumberEnd = 536870912;
 export function validateProtoText() {
   const proto = file.proto;
   if (proto.syntax !== "" && proto.syntax !== "proto2") {
-    throw new Error(`buf/validate/validate.proto is written in ${proto.syntax}, which this printer does not know`);
+    throw new Error(
+      `buf/validate/validate.proto is written in ${proto.syntax}, which this printer does not know`,
+    );
   }
   return [
     'syntax = "proto2";',
@@ -34,7 +36,10 @@ function messageText(message) {
   }
   const oneofs = message.oneofDecl.map((oneof, index) => {
     const members = message.field.filter((field) => field.oneofIndex === index && hasOneof(field));
-    return block(`oneof ${oneof.name}`, members.map((field) => fieldText(field, "")));
+    return block(
+      `oneof ${oneof.name}`,
+      members.map((field) => fieldText(field, "")),
+    );
   });
   const fields = message.field.filter((field) => !hasOneof(field)).map((field) => fieldText(field));
   return block(`message ${message.name}`, [
