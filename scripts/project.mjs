@@ -30,7 +30,7 @@ function generationInputs() {
   const schemas = existsSync(proto)
     ? readdirSync(proto, { recursive: true })
         .filter((path) => path.endsWith(".proto"))
-        .sort()
+        .toSorted()
         .map((path) => join(proto, path))
     : [];
   const tools = ["buf.yaml", "buf.gen.yaml", "scripts/generate.mjs", "scripts/validate-proto.mjs"];
