@@ -1,0 +1,81 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { HostFactsSchema } from "../../gen/fairlead/agent/v1/handshake_pb.js";
+import type { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
+import type { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
+import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+
+/** A container as the engine describes it now. */
+export type EngineContainer = MessageInitShape<typeof ContainerSchema> & { readonly id: string; readonly name: string };
+
+/** What the engine knows of its host. */
+export type EngineFacts = MessageInitShape<typeof HostFactsSchema> & { readonly engineId: string };
+
+/** A fact from the engine's event stream, already freed of repeats (a stop that also says die is one). */
+export interface EngineEvent {
+  readonly action: ContainerAction;
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly image: string;
+  /** Only of use when it died. */
+  readonly exitCode: number;
+  /** When it happened, in nanoseconds since the epoch, by the engine's clock. */
+  readonly timeNs: bigint;
+}
+
+/** What an engine's event stream says. */
+export type EngineNotice =
+  /** The stream is open: nothing that happens from now on is missed. Always the first notice. */
+  | { readonly kind: "listening" }
+  | { readonly kind: "event"; readonly event: EngineEvent };
+
+/** Whether something changed; false when it was so already. */
+export interface EngineChange {
+  readonly changed: boolean;
+}
+
+/**
+ * What an agent wants of a container engine. `container` is always a full id, an unambiguous prefix of one, or a name,
+ * with Docker's own precedence (full id, name, prefix).
+ *
+ * Every method rejects with a `FleetError`: `CONTAINER_NOT_FOUND`, `CONTAINER_AMBIGUOUS` (metadata `candidates`),
+ * `NAME_IN_USE`, `IMAGE_NOT_FOUND`, `CONFLICT`, `INVALID_ARGUMENT` with the engine's own words; `ENGINE_UNAVAILABLE` only when
+ * it is certain that the engine did not get the request; `OUTCOME_UNKNOWN` when a request that changes something broke
+ * after it was sent; `ENGINE_FAILED` for the rest. An abort of the signal rejects with the signal's reason.
+ */
+export interface Engine {
+  readonly kind: "docker" | "simulated";
+  /** Facts about the host. Also the way to find out whether the engine answers. */
+  facts(signal: AbortSignal): Promise<EngineFacts>;
+  /** Every container, running or not, each as `getContainer` would tell it. One that vanishes meanwhile is left out. */
+  listContainers(signal: AbortSignal): Promise<EngineContainer[]>;
+  /** One container. */
+  getContainer(container: string, signal: AbortSignal): Promise<EngineContainer>;
+  /** One container, and the engine's own JSON about it as it came. */
+  inspectContainer(
+    container: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly container: EngineContainer; readonly engineJson: string }>;
+  /** Creates a container, without starting it. Resolves to its full id. An empty name lets the engine choose. */
+  createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string>;
+  startContainer(container: string, signal: AbortSignal): Promise<EngineChange>;
+  /** Undefined grace: the container's own setting. In seconds for the engine, rounded up. */
+  stopContainer(container: string, graceMs: number | undefined, signal: AbortSignal): Promise<EngineChange>;
+  restartContainer(container: string, graceMs: number | undefined, signal: AbortSignal): Promise<EngineChange>;
+  /** Empty signal name: SIGKILL. A container that does not run is a `CONFLICT`. */
+  killContainer(container: string, signalName: string, signal: AbortSignal): Promise<EngineChange>;
+  pauseContainer(container: string, signal: AbortSignal): Promise<EngineChange>;
+  unpauseContainer(container: string, signal: AbortSignal): Promise<EngineChange>;
+  renameContainer(container: string, newName: string, signal: AbortSignal): Promise<EngineChange>;
+  removeContainer(
+    container: string,
+    options: { readonly force: boolean; readonly removeVolumes: boolean },
+    signal: AbortSignal,
+  ): Promise<EngineChange>;
+  /**
+   * Follows the engine's events until the signal aborts (then it just ends) or the stream breaks (then it throws
+   * `ENGINE_UNAVAILABLE`). Starting again is the caller's business, and so is a fresh list.
+   */
+  watch(signal: AbortSignal): AsyncIterable<EngineNotice>;
+  /** Frees sockets. Nothing may be called afterwards. */
+  close(): Promise<void>;
+}
