@@ -68,6 +68,7 @@ export const reasonTraits = {
   HANDSHAKE_TIMEOUT: busy,
   LEASE_EXPIRED: busy,
   // Us
+  SERVER_UNREACHABLE: final,
   INTERNAL: final,
 } as const satisfies Record<string, ReasonTraits>;
 

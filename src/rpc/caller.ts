@@ -1,0 +1,31 @@
+import { createContextKey } from "@connectrpc/connect";
+import type { ContextKey } from "@connectrpc/connect";
+import type { Role } from "../gen/fairlead/access/v1/role_pb.js";
+
+/** Who makes a call. */
+export interface Caller {
+  /** For the journal, the events and the log, for example "local" or the name of a key. Never a secret. */
+  readonly name: string;
+  /** What it may do: all that this role and the roles before it may. */
+  readonly role: Role;
+}
+
+/**
+ * Says who calls, by the headers of the call. Throws a `FleetError` with `UNAUTHENTICATED` when they do not tell.
+ * Runs before anything else looks at the call.
+ */
+export type Authenticate = (headers: Headers) => Caller | Promise<Caller>;
+
+/** Where a handler finds its caller: `context.values.get(callerKey)`. Set for every call that reaches a handler. */
+export const callerKey: ContextKey<Caller | undefined> = createContextKey<Caller | undefined>(undefined, {
+  description: "caller",
+});
+
+/** The caller of a handler's call. Throws when there is none: the interceptor that sets it is not in the chain. */
+export function callerOf(values: { get<Value>(key: ContextKey<Value>): Value }): Caller {
+  const caller = values.get(callerKey);
+  if (caller === undefined) {
+    throw new Error("the call has no caller: the role interceptor did not run");
+  }
+  return caller;
+}
