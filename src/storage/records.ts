@@ -1,0 +1,125 @@
+import type { CommandState } from "../domain/command-state.ts";
+
+// Times are milliseconds since the epoch. What is undefined was never set.
+
+/** A registration token. Of its secret only the hash is kept. */
+export interface TokenRecord {
+  readonly id: string;
+  /** SHA-256 of the secret. */
+  readonly secretHash: Uint8Array;
+  readonly description: string;
+  readonly createdBy: string;
+  readonly createTime: number;
+  readonly expireTime: number;
+  readonly maxUses: number;
+  readonly useCount: number;
+  readonly revokeTime?: number | undefined;
+}
+
+/** What an agent reported of its host. Zero and the empty string: not known. */
+export interface HostFactsRecord {
+  readonly engineId: string;
+  readonly hostname: string;
+  readonly operatingSystem: string;
+  readonly kernelVersion: string;
+  readonly architecture: string;
+  readonly engineVersion: string;
+  readonly engineApiVersion: string;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly simulated: boolean;
+}
+
+/** A host together with its agent. */
+export interface HostRecord {
+  readonly id: string;
+  /** Display name, unique in the fleet. */
+  readonly name: string;
+  /** The engine's id at enrolment, which a reconnection is compared with. */
+  readonly engineId: string;
+  readonly agentId: string;
+  /** As of the latest session. */
+  readonly facts: HostFactsRecord;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly agentVersion: string;
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** The fencing number of the latest session; 0 before the first. */
+  readonly sessionEpoch: number;
+  readonly online: boolean;
+  readonly createTime: number;
+  /** When the latest session began. */
+  readonly connectTime?: number | undefined;
+  /** When the latest session began or ended. */
+  readonly lastSeenTime?: number | undefined;
+  /** The process that held the latest session, in hex. */
+  readonly instanceId?: string | undefined;
+  /** The journal that the agent had in the latest session, in hex. */
+  readonly journalId?: string | undefined;
+}
+
+/** One step in the life of a command. */
+export interface CommandTransition {
+  readonly state: CommandState;
+  readonly time: number;
+  readonly attempt: number;
+  readonly sessionEpoch: number;
+}
+
+/** One journaled command. It outlives its host. */
+export interface CommandRecord {
+  /** UUIDv7: sorts by time of creation. */
+  readonly id: string;
+  /** The name of its field in `Operation`, for example "stop_container". */
+  readonly operation: string;
+  readonly hostId: string;
+  readonly hostName: string;
+  readonly agentId: string;
+  /** As the command names it. */
+  readonly container: string;
+  readonly caller: string;
+  /** The caller's key; empty where there was none. */
+  readonly requestId: string;
+  readonly requestDigest: Uint8Array;
+  readonly state: CommandState;
+  /** Why it failed; empty unless it did. */
+  readonly reason: string;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly changed: boolean;
+  readonly attempt: number;
+  readonly sessionEpoch: number;
+  /** The agent's journal that it was sent to, in hex; empty before. */
+  readonly journalId: string;
+  readonly timeoutMs: number;
+  readonly createTime: number;
+  readonly dispatchTime?: number | undefined;
+  readonly acceptTime?: number | undefined;
+  readonly endTime?: number | undefined;
+  /** Serialised `Operation`. */
+  readonly payload: Uint8Array;
+  /** Serialised `OperationOutcome`; empty unless it succeeded. */
+  readonly outcome: Uint8Array;
+  readonly transitions: readonly CommandTransition[];
+}
+
+/** A fact that has no sequence yet. Ids and names that do not apply are empty. */
+export interface NewEvent {
+  /** Number of an `EventType`. */
+  readonly type: number;
+  readonly eventTime: number;
+  readonly recordTime: number;
+  readonly hostId: string;
+  readonly hostName: string;
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly commandId: string;
+  readonly actor: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** A fact at its place in the log. */
+export interface EventRecord extends NewEvent {
+  /** Strictly growing, never used twice. */
+  readonly sequence: number;
+}

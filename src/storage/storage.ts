@@ -1,0 +1,224 @@
+import type { CommandState } from "../domain/command-state.ts";
+import type {
+  CommandRecord,
+  EventRecord,
+  HostFactsRecord,
+  HostRecord,
+  NewEvent,
+  TokenRecord,
+} from "./records.ts";
+
+/** What is to be written together with everything else of the same tick. */
+export interface CommitBatch {
+  /** New and changed commands, whole. Of several records of one command the last one wins. */
+  readonly commands?: readonly CommandRecord[];
+  readonly events?: readonly NewEvent[];
+}
+
+/**
+ * What the control plane remembers. Every method rejects with a `FleetError` `STORAGE_UNAVAILABLE` when the database
+ * cannot do its work (disk full, read-only, broken, closed); what a resolved promise told has been committed.
+ */
+export interface Storage {
+  readonly fleet: FleetRepository;
+  readonly tokens: TokenRepository;
+  readonly commands: CommandRepository;
+  readonly events: EventRepository;
+  /**
+   * Writes a batch. All calls of one turn of the event loop become one transaction, in the order of the calls; the
+   * promise resolves when COMMIT has returned. A batch that the database refuses for what is in it fails alone.
+   */
+  commit(batch: CommitBatch): Promise<void>;
+  /**
+   * Calls the listener with the newest sequence after each commit that stored events, whoever stored them. Returns
+   * the function that ends this.
+   */
+  onEvents(listener: (newestSequence: number) => void): () => void;
+  /** Whether the latest attempt to write went through. */
+  healthy(): boolean;
+  /** Tries a small write, which decides what `healthy` says. Never rejects. */
+  probe(): Promise<boolean>;
+  /** Waits for what was begun, then closes the file. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** A host and an agent that want to be enrolled with a registration token. */
+export interface Enrolment {
+  /** SHA-256 of the token's secret. */
+  readonly secretHash: Uint8Array;
+  readonly now: number;
+  readonly host: {
+    readonly id: string;
+    readonly name: string;
+    readonly engineId: string;
+    readonly facts: HostFactsRecord;
+    readonly agentVersion: string;
+  };
+  readonly agent: { readonly id: string; readonly publicKey: Uint8Array };
+  /** The engine id may be known already, the name must be free. */
+  readonly uniqueByName: boolean;
+  /** A person chose the name; it is not only the machine's own. */
+  readonly nameWanted: boolean;
+  /** Makes the events that are stored in the same transaction. */
+  events(enrolled: EnrolledHost): readonly NewEvent[];
+}
+
+/** A new host, and the token after its use. */
+export interface EnrolledHost {
+  readonly host: HostRecord;
+  readonly token: TokenRecord;
+}
+
+/** Why an enrolment was refused. */
+export type EnrolmentRefusal =
+  | "UNKNOWN"
+  | "EXPIRED"
+  | "USED_UP"
+  | "REVOKED"
+  | "ENGINE_KNOWN"
+  | "NAME_IN_USE"
+  | "NAME_REQUIRED";
+
+/** How an enrolment ended. A refused one has changed nothing. */
+export type EnrolmentResult =
+  | ({ readonly kind: "enrolled" } & EnrolledHost)
+  | {
+      readonly kind: "refused";
+      readonly cause: EnrolmentRefusal;
+      /** The token, unless it is unknown. */
+      readonly token?: TokenRecord | undefined;
+      /** The host that has the engine id or the name already. */
+      readonly existing?: HostRecord | undefined;
+    };
+
+/** What is remembered of a session when it begins. */
+export interface SessionStart {
+  readonly now: number;
+  readonly facts: HostFactsRecord;
+  readonly agentVersion: string;
+  /** In hex. */
+  readonly instanceId: string;
+  /** In hex. */
+  readonly journalId: string;
+  /** The epoch is at least this. */
+  readonly minEpoch?: number | undefined;
+}
+
+/** Hosts and their agents. */
+export interface FleetRepository {
+  /**
+   * Counts one use of the token and inserts host, agent and events, all in one transaction, or changes nothing. A
+   * display name in use gets the suffix "-2", "-3" and so on, unless `uniqueByName` is set.
+   */
+  enrol(enrolment: Enrolment): Promise<EnrolmentResult>;
+  /** The host of an agent. */
+  agent(agentId: string): Promise<HostRecord | undefined>;
+  /**
+   * Raises the agent's epoch and marks it online; committed when it resolves, all of one tick together. Undefined
+   * when there is no such agent (any more).
+   */
+  beginSession(
+    agentId: string,
+    start: SessionStart,
+  ): Promise<{ readonly epoch: number; readonly host: HostRecord } | undefined>;
+  /** Marks the agent offline if `epoch` is still its current one; tells whether it did. */
+  endSession(agentId: string, epoch: number, now: number): Promise<boolean>;
+  /** Marks every agent offline, for a control plane that begins. */
+  markAllOffline(): Promise<void>;
+  /** A page of hosts by name, then id, beginning after the given one. */
+  list(
+    after: { readonly name: string; readonly id: string } | undefined,
+    limit: number,
+  ): Promise<HostRecord[]>;
+  /** All hosts by name, then id. */
+  all(): Promise<HostRecord[]>;
+  /** A host by its id or, where no id is like that, by its name. */
+  find(idOrName: string): Promise<HostRecord | undefined>;
+  /** Deletes a host with its agent and stores the events; false, and nothing stored, when there is no such host. */
+  remove(hostId: string, events: readonly NewEvent[]): Promise<boolean>;
+}
+
+/** Registration tokens. Their uses are counted by `FleetRepository.enrol`. */
+export interface TokenRepository {
+  create(token: TokenRecord, events: readonly NewEvent[]): Promise<void>;
+  /** A page of tokens, newest first, beginning with the one created before the given one. */
+  list(
+    before: { readonly createTime: number; readonly id: string } | undefined,
+    limit: number,
+  ): Promise<TokenRecord[]>;
+  /**
+   * Revokes a token and stores the events that `events` makes of it. A token that was revoked before is returned as
+   * it is, with no event. Undefined when there is no such token.
+   */
+  revoke(
+    id: string,
+    now: number,
+    events: (token: TokenRecord) => readonly NewEvent[],
+  ): Promise<TokenRecord | undefined>;
+  /** The token whose secret has this SHA-256. */
+  findByHash(secretHash: Uint8Array): Promise<TokenRecord | undefined>;
+}
+
+/** Which commands to list; what is undefined does not filter. */
+export interface CommandQuery {
+  readonly hostId?: string | undefined;
+  /** As the commands name it. */
+  readonly container?: string | undefined;
+  readonly states?: readonly CommandState[] | undefined;
+  /** Only commands with a smaller id. */
+  readonly beforeId?: string | undefined;
+  readonly limit: number;
+}
+
+/** Journaled commands. They are written by `Storage.commit`. */
+export interface CommandRepository {
+  get(id: string): Promise<CommandRecord | undefined>;
+  /** Those that have not ended, oldest first. */
+  open(): Promise<CommandRecord[]>;
+  /** The newest command that this caller created with this key at `since` or later. */
+  findByRequest(caller: string, requestId: string, since: number): Promise<CommandRecord | undefined>;
+  /** Newest first. */
+  list(query: CommandQuery): Promise<CommandRecord[]>;
+  /**
+   * Deletes at most `batch` of the commands that ended before `endedBefore`, or that are more than the `keepAtMost`
+   * latest ended ones; the oldest first. Returns how many; fewer than `batch` means that none is left to delete.
+   */
+  prune(rule: {
+    readonly endedBefore: number;
+    readonly keepAtMost: number;
+    readonly batch: number;
+  }): Promise<number>;
+}
+
+/** Which events to list; what is undefined does not filter. */
+export interface EventQuery {
+  readonly afterSequence: number;
+  /** The last sequence that may be in the answer. */
+  readonly upTo?: number | undefined;
+  readonly types?: readonly number[] | undefined;
+  readonly hostIds?: readonly string[] | undefined;
+  /** A container's full id or its name. */
+  readonly container?: string | undefined;
+  readonly commandId?: string | undefined;
+  readonly limit: number;
+}
+
+/** The event log. It is written by `Storage.commit` and by the transactions of the other repositories. */
+export interface EventRepository {
+  /** Oldest first. */
+  list(query: EventQuery): Promise<EventRecord[]>;
+  /** The newest sequence; 0 when there was never an event. */
+  newest(): Promise<number>;
+  /** The oldest sequence that is kept; 0 when there was never an event. */
+  oldest(): Promise<number>;
+  /**
+   * Deletes at most `batch` of the oldest events, as long as they were recorded before `before` or are more than the
+   * `keepAtMost` newest ones. The newest event of all is always kept: it says where the log stands. Returns how
+   * many; fewer than `batch` means that none is left to delete.
+   */
+  prune(rule: {
+    readonly before: number;
+    readonly keepAtMost: number;
+    readonly batch: number;
+  }): Promise<number>;
+}
