@@ -162,11 +162,13 @@ function insideOf(
   inside: Readonly<Record<string, readonly string[]>>,
 ): Record<string, readonly string[]> {
   const within = (name: string) => `${root}/${name}`;
-  const folders = Object.entries(inside).map(([name, targets]) => [
-    within(name),
-    [...targets.map(within), ...outside],
-  ]);
-  return { ...Object.fromEntries(folders), [root]: [...Object.keys(inside).map(within), ...outside] };
+  const parts: Record<string, readonly string[]> = {
+    [root]: [...Object.keys(inside).map(within), ...outside],
+  };
+  for (const [name, targets] of Object.entries(inside)) {
+    parts[within(name)] = [...targets.map(within), ...outside];
+  }
+  return parts;
 }
 
 function partOf(path: string): string | undefined {
