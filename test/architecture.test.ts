@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as rules from "./support/house-rules.ts";
-import { parseSourceModule, readSourceModules } from "./support/source-modules.ts";
+import { parseSourceModule, readSourceModules, type SourceModule } from "./support/source-modules.ts";
 
 interface Plant {
   readonly rule: rules.HouseRule;
@@ -123,7 +123,11 @@ const plants: Readonly<Record<string, Plant>> = {
 };
 
 describe("the house", () => {
-  const modules = readSourceModules("src", "test", "scripts");
+  let modules: readonly SourceModule[];
+
+  before(() => {
+    modules = readSourceModules("src", "test", "scripts");
+  });
 
   for (const [title, { rule, kept, broken }] of Object.entries(plants)) {
     it(title, () => {

@@ -10,12 +10,22 @@ export type HouseRule = (modules: readonly SourceModule[]) => string[];
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   "src/bin": ["src/control-plane", "src/agent", "src/cli"],
-  "src/index.ts": ["src/control-plane", "src/agent", "src/rpc", "src/resilience", "src/domain", "src/gen"],
+  "src/client": ["src/rpc", "src/resilience", "src/domain", "src/gen"],
+  "src/index.ts": [
+    "src/client",
+    "src/control-plane",
+    "src/agent",
+    "src/rpc",
+    "src/resilience",
+    "src/domain",
+    "src/gen",
+  ],
+  "src/client": ["src/rpc", "src/resilience", "src/domain", "src/gen"],
   "src/domain": [],
   "src/resilience": [],
   "src/rpc": ["src/resilience", "src/domain", "src/gen"],
   "src/storage": ["src/domain"],
-  "src/cli": ["src/rpc", "src/resilience", "src/domain", "src/gen"],
+  "src/cli": ["src/client", "src/rpc", "src/resilience", "src/domain", "src/gen"],
   ...insideOf("src/control-plane", ["src/storage", "src/rpc", "src/resilience", "src/domain", "src/gen"], {
     config: [],
     events: ["config"],
@@ -125,7 +135,7 @@ export const statusCodes: HouseRule = (modules) =>
 
 /** Generated messages are built where messages are made or read, elsewhere only their types are known. */
 export const generatedValues: HouseRule = (modules) => {
-  const allowed = /^src\/(rpc\/|cli\/|index\.ts$|(.+\/)?(services|session|operations)\/)/;
+  const allowed = /^src\/(rpc\/|client\/|cli\/|index\.ts$|(.+\/)?(services|session|operations)\/)/;
   return modules
     .filter(({ path }) => isSource({ path }) && !allowed.test(path))
     .flatMap((module) =>
