@@ -1,0 +1,166 @@
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import type { Clock } from "../../resilience/clock.ts";
+import type { EventRecord, NewEvent } from "../../storage/records.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { EventFilter } from "./event-filter.ts";
+import { NewsBell } from "./news-bell.ts";
+
+/** An event as its author knows it; what is left out is empty, and times are now. */
+export type EventDraft = Partial<NewEvent> & Pick<NewEvent, "type">;
+
+/** What a watcher is told. Without an event it says only how far the watcher has come. */
+export interface EventNotice {
+  readonly event?: EventRecord;
+  /** Every matching event up to this sequence has been told. Good to come back with. */
+  readonly cursor: number;
+}
+
+/** What an event log needs. */
+export interface EventLogOptions {
+  readonly storage: Pick<Storage, "events" | "commit" | "onEvents">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How long a watcher hears nothing before it is told that there is nothing to hear. */
+const heartbeatMs = 15_000;
+
+/** How many events a watcher reads at once. Bounds what a slow one can hold in memory. */
+const eventsPerRead = 256;
+
+/** The fleet's facts, in the order of their sequence: written here, read and followed here. */
+export class EventLog {
+  readonly #storage: EventLogOptions["storage"];
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #bell = new NewsBell();
+  readonly #unsubscribe: () => void;
+
+  constructor({ storage, clock, logger }: EventLogOptions) {
+    this.#storage = storage;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#unsubscribe = storage.onEvents((newest) => this.#bell.ring(newest));
+  }
+
+  /** Fills in what the draft leaves out, for callers that store the event in a transaction of their own. */
+  make(draft: EventDraft): NewEvent {
+    const now = this.#clock.now();
+    return {
+      eventTime: now,
+      recordTime: now,
+      hostId: "",
+      hostName: "",
+      containerId: "",
+      containerName: "",
+      commandId: "",
+      actor: "",
+      attributes: {},
+      ...draft,
+    };
+  }
+
+  /** Writes an event with the commit of this tick. Never throws: an event that cannot be stored is logged, and lost. */
+  record(draft: EventDraft): void {
+    const event = this.make(draft);
+    this.#storage.commit({ events: [event] }).catch((error: unknown) => {
+      this.#logger.error({ err: error, event }, "an event could not be stored");
+    });
+  }
+
+  /** Stored events after a sequence that match, oldest first. */
+  list(filter: EventFilter, afterSequence: number, limit: number): Promise<EventRecord[]> {
+    return this.#storage.events.list({ ...filter, afterSequence, limit });
+  }
+
+  /**
+   * Follows the events that match: each after `afterSequence` once and in order, read from storage at the watcher's own
+   * speed. 0 begins with the oldest that is kept; undefined begins after the newest at the moment of this call. The first notice comes at
+   * once and is empty, and so is one after every 15 s without another.
+   *
+   * Ends by throwing the reason of the signal; `CURSOR_EXPIRED` when events after the watcher's position are no longer
+   * kept, or when its position is not one of this log; `DRAINING` when the log is closed.
+   */
+  watch(
+    filter: EventFilter,
+    afterSequence: number | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<EventNotice, never> {
+    // Asked for now and not at the first read: what happens in between belongs to the watcher.
+    const newest = this.#storage.events.newest();
+    // A watcher that never reads leaves nobody else to take the rejection.
+    newest.catch(() => undefined);
+    return this.#follow(filter, afterSequence, newest, signal);
+  }
+
+  /** Ends all watchers with `DRAINING`. What was recorded is still written. */
+  close(): void {
+    this.#unsubscribe();
+    this.#bell.close(new FleetError("DRAINING", "the control plane is going away"));
+  }
+
+  async *#follow(
+    filter: EventFilter,
+    afterSequence: number | undefined,
+    newestAtCall: Promise<number>,
+    signal: AbortSignal,
+  ): AsyncGenerator<EventNotice, never> {
+    const newest = await newestAtCall;
+    this.#bell.ring(newest);
+    let cursor = afterSequence ?? newest;
+    if (cursor > newest) {
+      throw expired(cursor, "the newest event has a smaller sequence: this is another log");
+    }
+    await this.#checkKept(cursor);
+    yield { cursor };
+    let heartbeatAt = this.#clock.monotonic() + heartbeatMs;
+    for (;;) {
+      signal.throwIfAborted();
+      const upTo = await this.#bell.wait(cursor, heartbeatAt, this.#clock, signal);
+      let told = false;
+      if (upTo > cursor) {
+        const events = await this.#storage.events.list({
+          ...filter,
+          afterSequence: cursor,
+          upTo,
+          limit: eventsPerRead,
+        });
+        // After the read, not before it: what is pruned in between would be missed without a word.
+        await this.#checkKept(cursor);
+        for (const event of events) {
+          told = true;
+          cursor = event.sequence;
+          yield { event, cursor };
+        }
+        if (events.length < eventsPerRead) {
+          cursor = upTo;
+        }
+      }
+      if (told) {
+        heartbeatAt = this.#clock.monotonic() + heartbeatMs;
+      } else if (this.#clock.monotonic() >= heartbeatAt) {
+        yield { cursor };
+        heartbeatAt = this.#clock.monotonic() + heartbeatMs;
+      }
+    }
+  }
+
+  async #checkKept(cursor: number): Promise<void> {
+    if (cursor === 0) {
+      return;
+    }
+    const oldest = await this.#storage.events.oldest();
+    if (cursor + 1 < oldest) {
+      throw expired(cursor, `the oldest event that is still kept is ${oldest}`);
+    }
+  }
+}
+
+function expired(cursor: number, why: string): FleetError {
+  return new FleetError(
+    "CURSOR_EXPIRED",
+    `events cannot be followed from sequence ${cursor}: ${why}; list the events or start anew`,
+    { metadata: { cursor: `${cursor}` } },
+  );
+}
