@@ -10,7 +10,6 @@ export type HouseRule = (modules: readonly SourceModule[]) => string[];
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   "src/bin": ["src/control-plane", "src/agent", "src/cli"],
-  "src/client": ["src/rpc", "src/resilience", "src/domain", "src/gen"],
   "src/index.ts": [
     "src/client",
     "src/control-plane",
