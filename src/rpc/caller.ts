@@ -29,3 +29,6 @@ export function callerOf(values: { get<Value>(key: ContextKey<Value>): Value }):
   }
   return caller;
 }
+
+/** Where a handler finds the network address that its call came from. Empty when the connection is gone already. */
+export const peerAddressKey: ContextKey<string> = createContextKey("", { description: "peer address" });

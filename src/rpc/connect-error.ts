@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
-import { detailsOfError, errorFromDetails } from "./error-details.ts";
+import { errorFromDetails, messagesOfError } from "./error-details.ts";
 import type { EncodedDetail } from "./error-details.ts";
 import { reasonOfStatus, statusOfReason } from "./status-of-reason.ts";
 
@@ -17,7 +18,7 @@ export function connectErrorFrom(error: unknown, logger: Logger, signal?: AbortS
     return encode(error);
   }
   if (error instanceof ConnectError && !speaksOfInnards(error)) {
-    return error;
+    return withReason(error);
   }
   if (isAbort(error)) {
     const reason: unknown = signal?.reason;
@@ -38,8 +39,7 @@ export function fleetErrorFrom(error: unknown): FleetError {
     return error;
   }
   const answered = ConnectError.from(error);
-  const details = answered.details.filter((detail): detail is EncodedDetail => "type" in detail);
-  return errorFromDetails(answered.rawMessage, details, reasonOfStatus[answered.code]);
+  return errorFromDetails(answered.rawMessage, encodedDetails(answered), reasonOfStatus[answered.code]);
 }
 
 /**
@@ -59,15 +59,27 @@ export function unexpected(error: unknown, logger: Logger): FleetError {
 }
 
 function encode(error: FleetError): ConnectError {
-  const connectError = new ConnectError(
-    error.message,
-    statusOfReason[error.reason],
-    undefined,
-    undefined,
-    error,
+  const encoded = new ConnectError(error.message, statusOfReason[error.reason], undefined, undefined, error);
+  // Not yet encoded, so that connect shows them readably to callers who speak JSON.
+  encoded.details = messagesOfError(error) as ConnectError["details"];
+  return encoded;
+}
+
+/** What the protocol refused by itself, with the reason that says the same, where there is one. */
+function withReason(error: ConnectError): ConnectError {
+  const reason = reasonOfStatus[error.code];
+  if (error.details.length > 0 || statusOfReason[reason] !== error.code) return error;
+  const encoded = encode(new FleetError(reason, error.rawMessage, { cause: error }));
+  for (const [name, value] of error.metadata) encoded.metadata.append(name, value);
+  return encoded;
+}
+
+function encodedDetails(error: ConnectError): EncodedDetail[] {
+  return error.details.map((detail) =>
+    "desc" in detail
+      ? { type: detail.desc.typeName, value: toBinary(detail.desc, create(detail.desc, detail.value)) }
+      : { type: detail.type, value: detail.value },
   );
-  connectError.details = detailsOfError(error);
-  return connectError;
 }
 
 /** Such errors are made of foreign exceptions' texts, which may name paths, statements or secrets. */

@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { FleetError, isReason } from "../domain/errors.ts";
 import type { FleetErrorDetails, Reason } from "../domain/errors.ts";
@@ -15,24 +15,38 @@ export interface EncodedDetail {
   readonly value: Uint8Array;
 }
 
+/** One detail of an error before it is encoded. */
+export interface ErrorDetail {
+  readonly desc: DescMessage;
+  readonly value: Message;
+}
+
 /**
  * What of an error travels beside its status: always `google.rpc.ErrorInfo`, `BadRequest` when it names fields, and
  * `RetryInfo` when waiting helps. The cause does not travel.
  */
-export function detailsOfError(error: FleetError): EncodedDetail[] {
+export function messagesOfError(error: FleetError): ErrorDetail[] {
   const { reason, violations, retryAfterMs } = error;
   const metadata = { ...error.metadata };
-  const details = [
-    encoded(ErrorInfoSchema, create(ErrorInfoSchema, { reason, domain: errorDomain, metadata })),
-  ];
+  const info = create(ErrorInfoSchema, { reason, domain: errorDomain, metadata });
+  const details: ErrorDetail[] = [{ desc: ErrorInfoSchema, value: info }];
   if (violations.length > 0) {
-    details.push(encoded(BadRequestSchema, create(BadRequestSchema, { fieldViolations: [...violations] })));
+    const badRequest = create(BadRequestSchema, { fieldViolations: [...violations] });
+    details.push({ desc: BadRequestSchema, value: badRequest });
   }
   if (retryAfterMs !== undefined) {
     const retryDelay = durationFromMs(Math.max(0, Math.round(retryAfterMs)));
-    details.push(encoded(RetryInfoSchema, create(RetryInfoSchema, { retryDelay })));
+    details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) });
   }
   return details;
+}
+
+/** The same, encoded. */
+export function detailsOfError(error: FleetError): EncodedDetail[] {
+  return messagesOfError(error).map(({ desc, value }) => ({
+    type: desc.typeName,
+    value: toBinary(desc, value),
+  }));
 }
 
 /**
@@ -56,10 +70,6 @@ export function errorFromDetails(
     ...(retryDelay === undefined ? {} : { retryAfterMs: durationMs(retryDelay) }),
   };
   return new FleetError(known ?? fallback, message, kept);
-}
-
-function encoded<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): EncodedDetail {
-  return { type: schema.typeName, value: toBinary(schema, message) };
 }
 
 function find<Desc extends DescMessage>(
