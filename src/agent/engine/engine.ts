@@ -5,7 +5,10 @@ import type { ContainerSchema } from "../../gen/fairlead/container/v1/container_
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 
 /** A container as the engine describes it now. */
-export type EngineContainer = MessageInitShape<typeof ContainerSchema> & { readonly id: string; readonly name: string };
+export type EngineContainer = MessageInitShape<typeof ContainerSchema> & {
+  readonly id: string;
+  readonly name: string;
+};
 
 /** What the engine knows of its host. */
 export type EngineFacts = MessageInitShape<typeof HostFactsSchema> & { readonly engineId: string };
@@ -25,8 +28,7 @@ export interface EngineEvent {
 /** What an engine's event stream says. */
 export type EngineNotice =
   /** The stream is open: nothing that happens from now on is missed. Always the first notice. */
-  | { readonly kind: "listening" }
-  | { readonly kind: "event"; readonly event: EngineEvent };
+  { readonly kind: "listening" } | { readonly kind: "event"; readonly event: EngineEvent };
 
 /** Whether something changed; false when it was so already. */
 export interface EngineChange {
@@ -60,7 +62,11 @@ export interface Engine {
   startContainer(container: string, signal: AbortSignal): Promise<EngineChange>;
   /** Undefined grace: the container's own setting. In seconds for the engine, rounded up. */
   stopContainer(container: string, graceMs: number | undefined, signal: AbortSignal): Promise<EngineChange>;
-  restartContainer(container: string, graceMs: number | undefined, signal: AbortSignal): Promise<EngineChange>;
+  restartContainer(
+    container: string,
+    graceMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<EngineChange>;
   /** Empty signal name: SIGKILL. A container that does not run is a `CONFLICT`. */
   killContainer(container: string, signalName: string, signal: AbortSignal): Promise<EngineChange>;
   pauseContainer(container: string, signal: AbortSignal): Promise<EngineChange>;

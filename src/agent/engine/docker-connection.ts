@@ -1,0 +1,181 @@
+import { Agent as HttpAgent, type IncomingMessage } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { addAbortSignal } from "node:stream";
+import Docker from "dockerode";
+import { FleetError } from "../../domain/errors.ts";
+import { failureFromAnswer, failureFromBrokenCall } from "./docker-errors.ts";
+import type { DockerEndpoint } from "./docker-endpoint.ts";
+
+/** One call of the engine's API. */
+export interface DockerCall {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Begins with a slash; parts that others chose are already encoded. */
+  readonly path: string;
+  /** What is undefined is left out. */
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent as JSON, with POST only. */
+  readonly body?: object;
+}
+
+/** What the engine answered: 2xx, or 304 for "it was so already". */
+export interface DockerAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** The one thing of dockerode's transport that is used here. */
+interface Transport {
+  dial(
+    options: object,
+    callback: (error: Error | null | undefined, response: IncomingMessage | null) => void,
+  ): void;
+}
+
+/** No answer of an engine is as large; it keeps a wrong address from filling the memory. */
+const maxAnswerBytes = 64 * 1024 * 1024;
+
+/** Our statuses are all "expected": what they mean is decided in `docker-errors.ts`, with the whole answer at hand. */
+const everyStatus = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [index + 100, true]));
+
+/**
+ * Calls to one Docker Engine, dialled by dockerode, each on a connection of its own. The answers are read here and not by
+ * dockerode, because its calls never settle when a connection breaks in the middle of an answer, tell nothing of a 304, and
+ * round the large numbers in the JSON. Paths carry no API version: what is read and sent here is the same from API 1.41 on,
+ * while an engine refuses a version that it no longer has.
+ *
+ * A rejection is a `FleetError` as the `Engine` promises, or the reason of the signal.
+ */
+export class DockerConnection {
+  readonly address: string;
+  readonly #transport: Transport;
+  readonly #agent: HttpAgent;
+  readonly #pathPrefix: string;
+
+  constructor(endpoint: DockerEndpoint) {
+    this.address = endpoint.address;
+    this.#pathPrefix = endpoint.kind === "tcp" ? endpoint.pathPrefix : "";
+    this.#agent = agentFor(endpoint);
+    this.#transport = new Docker(transportOptions(endpoint, this.#agent)).modem as Transport;
+  }
+
+  /** Calls, and reads the whole answer. */
+  async request(call: DockerCall, signal: AbortSignal): Promise<DockerAnswer> {
+    return this.#guard(call, signal, async () => {
+      const response = await this.#dial(call, signal);
+      return this.#accept(response, await readAll(response, signal));
+    });
+  }
+
+  /** Calls, and parses the JSON that comes back. */
+  async requestJson<Value>(call: DockerCall, signal: AbortSignal): Promise<Value> {
+    const { text } = await this.request(call, signal);
+    try {
+      return JSON.parse(text) as Value;
+    } catch (error) {
+      throw new FleetError("ENGINE_FAILED", `what answers at ${this.address} is no Docker Engine`, {
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Calls, and resolves as soon as the answer begins. Whoever gets it reads it to its end or destroys it; an abort of the
+   * signal destroys it too.
+   */
+  async open(call: DockerCall, signal: AbortSignal): Promise<IncomingMessage> {
+    return this.#guard(call, signal, async () => {
+      const response = await this.#dial(call, signal);
+      if ((response.statusCode ?? 0) >= 300) {
+        this.#accept(response, await readAll(response, signal));
+      }
+      return addAbortSignal(signal, response);
+    });
+  }
+
+  /** Ends what is still open. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #guard<Value>(call: DockerCall, signal: AbortSignal, run: () => Promise<Value>): Promise<Value> {
+    signal.throwIfAborted();
+    try {
+      return await run();
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof FleetError
+        ? error
+        : failureFromBrokenCall(error, call.method !== "GET", this.address);
+    }
+  }
+
+  #accept(response: IncomingMessage, text: string): DockerAnswer {
+    const status = response.statusCode ?? 0;
+    if (status >= 400) {
+      throw failureFromAnswer(status, text);
+    }
+    return { status, text };
+  }
+
+  #dial(call: DockerCall, signal: AbortSignal): Promise<IncomingMessage> {
+    const query = Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined);
+    const options = {
+      // dockerode adds the query only to a path with a question mark.
+      path: `${this.#pathPrefix}${call.path}?`,
+      method: call.method,
+      options: { _query: Object.fromEntries(query), _body: call.body ?? {} },
+      statusCodes: everyStatus,
+      isStream: true,
+      abortSignal: signal,
+    };
+    return new Promise((resolve, reject) => {
+      this.#transport.dial(options, (error, response) => {
+        if (response !== null && !error) {
+          resolve(response);
+        } else {
+          reject(error ?? new Error("no response"));
+        }
+      });
+    });
+  }
+}
+
+/**
+ * Connections are not kept: one that the engine closed meanwhile would break a call that it never saw, and a call that
+ * changes something could then not be repeated.
+ */
+function agentFor(endpoint: DockerEndpoint): HttpAgent {
+  if (endpoint.kind !== "tcp" || endpoint.tls === undefined) {
+    return new HttpAgent({ keepAlive: false });
+  }
+  const { ca, cert, key, verify } = endpoint.tls;
+  return new HttpsAgent({ keepAlive: false, ca, cert, key, rejectUnauthorized: verify });
+}
+
+/** Every option is named, because dockerode fills what is missing from the environment of the process. */
+function transportOptions(endpoint: DockerEndpoint, agent: HttpAgent): Docker.DockerOptions {
+  const common = { agent, ca: undefined, cert: undefined, key: undefined, timeout: undefined };
+  const options =
+    endpoint.kind === "socket"
+      ? { ...common, socketPath: endpoint.path, host: undefined, port: undefined, protocol: "http" }
+      : { ...common, ...tcpOptions(endpoint.hostname, endpoint.port, endpoint.tls === undefined) };
+  return options as Docker.DockerOptions;
+}
+
+function tcpOptions(hostname: string, port: number, plaintext: boolean): object {
+  const protocol = plaintext ? "http" : "https";
+  return { socketPath: undefined, host: `${protocol}://${hostname}`, port, protocol, pathPrefix: "/" };
+}
+
+async function readAll(response: IncomingMessage, signal: AbortSignal): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of addAbortSignal(signal, response) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxAnswerBytes) {
+      throw new FleetError("ENGINE_FAILED", `the engine's answer is larger than ${maxAnswerBytes} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

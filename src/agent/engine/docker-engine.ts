@@ -1,0 +1,261 @@
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import { ContainerState } from "../../gen/fairlead/container/v1/container_pb.js";
+import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import { DockerConnection } from "./docker-connection.ts";
+import { containerFromInspection } from "./docker-container.ts";
+import { createContainer } from "./docker-create.ts";
+import type { DockerEndpoint } from "./docker-endpoint.ts";
+import { watchContainers } from "./docker-watch.ts";
+import { factsFromDocker } from "./docker-facts.ts";
+import type { DockerInfo, DockerInspection } from "./docker-json.ts";
+import { eachOf } from "./each-of.ts";
+import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
+import { momentFromMilliseconds } from "./rfc3339.ts";
+
+/** How many containers are looked at side by side for a list. */
+const inspectionsAtOnce = 8;
+
+const changed: EngineChange = { changed: true };
+const unchanged: EngineChange = { changed: false };
+
+/** A Docker Engine, API 1.41 or newer. Nothing is connected before the first call. */
+export class DockerEngine implements Engine {
+  readonly kind = "docker";
+  readonly #connection: DockerConnection;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+
+  constructor(options: {
+    readonly endpoint: DockerEndpoint;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  }) {
+    this.#connection = new DockerConnection(options.endpoint);
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+  }
+
+  async facts(signal: AbortSignal): Promise<EngineFacts> {
+    const [info, version] = await Promise.all([
+      this.#connection.requestJson<DockerInfo>({ method: "GET", path: "/info" }, signal),
+      this.#connection.requestJson<{ ApiVersion?: string }>({ method: "GET", path: "/version" }, signal),
+    ]);
+    return factsFromDocker(info, version);
+  }
+
+  async listContainers(signal: AbortSignal): Promise<EngineContainer[]> {
+    // Docker's list lacks exit codes, times, health and restarts, so each container is looked at.
+    const ids = await this.#listIds(signal);
+    const found = await eachOf(ids, inspectionsAtOnce, async (id) => this.#inspectIfSound(id, signal));
+    return found.filter((container) => container !== undefined);
+  }
+
+  async getContainer(container: string, signal: AbortSignal): Promise<EngineContainer> {
+    return (await this.inspectContainer(container, signal)).container;
+  }
+
+  async inspectContainer(
+    container: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly container: EngineContainer; readonly engineJson: string }> {
+    const answer = await this.#named(container, signal, () =>
+      this.#connection.request({ method: "GET", path: pathOf(container, "/json") }, signal),
+    );
+    const observed = momentFromMilliseconds(this.#clock.now());
+    const inspection = parseInspection(answer.text);
+    return { container: containerFromInspection(inspection, observed), engineJson: answer.text.trim() };
+  }
+
+  async createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string> {
+    return createContainer(this.#connection, name, spec, signal);
+  }
+
+  async startContainer(container: string, signal: AbortSignal): Promise<EngineChange> {
+    return this.#act(container, "/start", {}, signal);
+  }
+
+  async stopContainer(
+    container: string,
+    graceMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    return this.#act(container, "/stop", { t: wholeSeconds(graceMs) }, signal);
+  }
+
+  async restartContainer(
+    container: string,
+    graceMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    return this.#act(container, "/restart", { t: wholeSeconds(graceMs) }, signal);
+  }
+
+  async killContainer(container: string, signalName: string, signal: AbortSignal): Promise<EngineChange> {
+    return this.#act(container, "/kill", { signal: signalName || "SIGKILL" }, signal);
+  }
+
+  async pauseContainer(container: string, signal: AbortSignal): Promise<EngineChange> {
+    return this.#unlessAlready(
+      this.#act(container, "/pause", {}, signal),
+      container,
+      ({ state }) => state === ContainerState.PAUSED,
+      signal,
+    );
+  }
+
+  async unpauseContainer(container: string, signal: AbortSignal): Promise<EngineChange> {
+    return this.#unlessAlready(
+      this.#act(container, "/unpause", {}, signal),
+      container,
+      ({ state }) => state !== ContainerState.PAUSED,
+      signal,
+    );
+  }
+
+  async renameContainer(container: string, newName: string, signal: AbortSignal): Promise<EngineChange> {
+    return this.#unlessAlready(
+      this.#act(container, "/rename", { name: newName }, signal),
+      container,
+      ({ name }) => name === newName,
+      signal,
+    );
+  }
+
+  async removeContainer(
+    container: string,
+    options: { readonly force: boolean; readonly removeVolumes: boolean },
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    const query = { force: options.force, v: options.removeVolumes };
+    try {
+      await this.#named(container, signal, () =>
+        this.#connection.request({ method: "DELETE", path: pathOf(container, ""), query }, signal),
+      );
+      return changed;
+    } catch (error) {
+      if (!isConflict(error, /removal of container .* is already in progress/i)) {
+        throw error;
+      }
+      await this.#waitUntilRemoved(container, signal);
+      return unchanged;
+    }
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<EngineNotice> {
+    return watchContainers(this.#connection, this.#logger, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+
+  async #act(
+    container: string,
+    verb: string,
+    query: Readonly<Record<string, string | number | undefined>>,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    const { status } = await this.#named(container, signal, () =>
+      this.#connection.request({ method: "POST", path: pathOf(container, verb), query }, signal),
+    );
+    return status === 304 ? unchanged : changed;
+  }
+
+  /** What Docker calls an error although the container is as it was wished to be. */
+  async #unlessAlready(
+    attempt: Promise<EngineChange>,
+    container: string,
+    isAlready: (container: EngineContainer) => boolean,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    try {
+      return await attempt;
+    } catch (error) {
+      const refused =
+        error instanceof FleetError && (error.reason === "CONFLICT" || error.reason === "INVALID_ARGUMENT");
+      if (refused && isAlready(await this.getContainer(container, signal))) {
+        return unchanged;
+      }
+      throw error;
+    }
+  }
+
+  async #waitUntilRemoved(container: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#connection.request(
+        { method: "POST", path: pathOf(container, "/wait"), query: { condition: "removed" } },
+        signal,
+      );
+    } catch (error) {
+      if (!isGone(error)) {
+        throw error;
+      }
+    }
+  }
+
+  /** Adds to an ambiguous name what it could mean. */
+  async #named<Value>(container: string, signal: AbortSignal, call: () => Promise<Value>): Promise<Value> {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof FleetError && error.reason === "CONTAINER_AMBIGUOUS")) {
+        throw error;
+      }
+      const candidates = (await this.#listIds(signal)).filter((id) => id.startsWith(container));
+      throw error.with({ candidates: candidates.slice(0, 16).join(",") });
+    }
+  }
+
+  async #listIds(signal: AbortSignal): Promise<string[]> {
+    const listed = await this.#connection.requestJson<readonly { readonly Id: string }[]>(
+      { method: "GET", path: "/containers/json", query: { all: true } },
+      signal,
+    );
+    return listed.map(({ Id }) => Id);
+  }
+
+  /** Undefined when it is gone, or when the engine cannot tell of it: one such container must not hide the others. */
+  async #inspectIfSound(id: string, signal: AbortSignal): Promise<EngineContainer | undefined> {
+    try {
+      return await this.getContainer(id, signal);
+    } catch (error) {
+      if (error instanceof FleetError && error.reason === "ENGINE_FAILED") {
+        this.#logger.warn(
+          { containerId: id, err: error },
+          "left out a container that the engine cannot inspect",
+        );
+        return undefined;
+      }
+      if (isGone(error)) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+}
+
+function pathOf(container: string, rest: string): string {
+  return `/containers/${encodeURIComponent(container)}${rest}`;
+}
+
+function wholeSeconds(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : Math.ceil(milliseconds / 1000);
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof FleetError && error.reason === "CONTAINER_NOT_FOUND";
+}
+
+function isConflict(error: unknown, words: RegExp): boolean {
+  return error instanceof FleetError && error.reason === "CONFLICT" && words.test(error.message);
+}
+
+function parseInspection(text: string): DockerInspection {
+  try {
+    return JSON.parse(text) as DockerInspection;
+  } catch (error) {
+    throw new FleetError("ENGINE_FAILED", "the engine described a container in no JSON", { cause: error });
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The parts of Docker's JSON that are read here. Everything is optional: engines differ in what they leave out, and null
+ * stands for an empty list or map.
+ */
+type Maybe<Value> = Value | null | undefined;
+
+/** GET /containers/{id}/json */
+export interface DockerInspection {
+  readonly Id: string;
+  readonly Name?: string;
+  readonly Created?: string;
+  readonly Path?: string;
+  readonly Args?: Maybe<readonly string[]>;
+  readonly Image?: string;
+  readonly RestartCount?: number;
+  readonly State?: Maybe<DockerState>;
+  readonly Config?: Maybe<{
+    readonly Image?: string;
+    readonly Labels?: Maybe<Readonly<Record<string, string>>>;
+    readonly ExposedPorts?: Maybe<Readonly<Record<string, unknown>>>;
+  }>;
+  readonly HostConfig?: Maybe<{ readonly Tmpfs?: Maybe<Readonly<Record<string, string>>> }>;
+  readonly Mounts?: Maybe<readonly DockerMount[]>;
+  readonly NetworkSettings?: Maybe<{
+    readonly Ports?: Maybe<Readonly<Record<string, Maybe<readonly DockerPortBinding[]>>>>;
+    readonly Networks?: Maybe<Readonly<Record<string, Maybe<DockerNetworkEndpoint>>>>;
+  }>;
+}
+
+/** What a container does. */
+export interface DockerState {
+  readonly Status?: string;
+  readonly ExitCode?: number;
+  readonly StartedAt?: string;
+  readonly FinishedAt?: string;
+  readonly Health?: Maybe<{ readonly Status?: string }>;
+}
+
+/** Something mounted. */
+export interface DockerMount {
+  readonly Type?: string;
+  readonly Name?: string;
+  readonly Source?: string;
+  readonly Destination?: string;
+  readonly RW?: boolean;
+}
+
+/** Where a port is published. */
+export interface DockerPortBinding {
+  readonly HostIp?: string;
+  readonly HostPort?: string;
+}
+
+/** A place in a network. */
+export interface DockerNetworkEndpoint {
+  readonly IPAddress?: string;
+  readonly GlobalIPv6Address?: string;
+}
+
+/** GET /info */
+export interface DockerInfo {
+  readonly ID?: string;
+  readonly Name?: string;
+  readonly OperatingSystem?: string;
+  readonly KernelVersion?: string;
+  readonly Architecture?: string;
+  readonly ServerVersion?: string;
+  readonly NCPU?: number;
+  readonly MemTotal?: number;
+  readonly SystemTime?: string;
+}
+
+/** A line of GET /events, its `timeNano` read without loss. */
+export interface DockerEvent {
+  readonly Type?: string;
+  readonly Action?: string;
+  readonly Actor?: { readonly ID?: string; readonly Attributes?: Maybe<Readonly<Record<string, string>>> };
+  readonly timeNano?: bigint;
+}
