@@ -1,0 +1,143 @@
+import { createConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import type { DescService } from "@bufbuild/protobuf";
+import type { SecureContextOptions } from "node:tls";
+import type { Logger } from "pino";
+import { Health } from "../gen/grpc/health/v1/health_pb.js";
+import { systemClock } from "../resilience/clock.ts";
+import type { Clock } from "../resilience/clock.ts";
+import type { Authenticate } from "./caller.ts";
+import { createConnectListener } from "./connect-listener.ts";
+import { createDrainInterceptor, Drain } from "./drain.ts";
+import { createErrorInterceptor } from "./error-interceptor.ts";
+import { createHealthService } from "./health-service.ts";
+import type { HealthStates } from "./health.ts";
+import { openHttpPort } from "./http-port.ts";
+import type { HttpResponse } from "./http-port.ts";
+import { createLogInterceptor } from "./log-interceptor.ts";
+import { createPlainPages } from "./plain-pages.ts";
+import { serveReflection } from "./reflection-service.ts";
+import { createRoleInterceptor } from "./role-interceptor.ts";
+import { validationInterceptor } from "./validation-interceptor.ts";
+
+export interface ApiServerOptions {
+  /** Port 0: the system chooses one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Registers the services. Health and reflection are there without it. */
+  readonly routes: (router: ConnectRouter) => void;
+  readonly authenticate: Authenticate;
+  readonly health: HealthStates;
+  readonly logger: Logger;
+  /** Run after a call was authenticated, authorised and validated. */
+  readonly interceptors?: readonly Interceptor[];
+  /** The largest message of a caller. 1 MiB by default. */
+  readonly maxMessageBytes?: number;
+  /** Certificate and key. Without: plaintext. */
+  readonly tls?: SecureContextOptions;
+  readonly clock?: Clock;
+}
+
+export interface ApiServer {
+  readonly address: { readonly host: string; readonly port: number };
+  /** How many requests are being answered. */
+  readonly requestCount: number;
+  /**
+   * Accepts nothing new, says NOT_SERVING, and ends streams with `UNAVAILABLE` (`DRAINING`). Resolves when the calls in
+   * flight have ended; how long that may take is for the caller to say, by `close`.
+   */
+  drain(): Promise<void>;
+  /** Ends everything at once; also after or amid a drain, and twice. Leaves no socket and no timer. */
+  close(): Promise<void>;
+}
+
+// The longest that a timer of Node can hold; a longer timeout would end a call at once.
+const maxTimeoutMs = 2_147_483_647;
+
+/** Serves the API: Connect, gRPC and gRPC-Web on one port, with health and reflection. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const drain = new Drain();
+  const router = createRouter(options, drain);
+  const names = servicesOf(router).map(({ typeName }) => typeName);
+  const answer = createConnectListener(router, createPlainPages(options.health, names), options.logger);
+  const requests = new Requests();
+  const port = await openHttpPort({
+    listen: options.listen,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    onRequest(request, response) {
+      requests.add(response);
+      answer(request, response);
+    },
+  });
+  return {
+    address: port.address,
+    get requestCount() {
+      return requests.count;
+    },
+    async drain() {
+      options.health.drain();
+      drain.begin();
+      port.stopAccepting();
+      await requests.ended();
+    },
+    async close() {
+      options.health.drain();
+      drain.begin();
+      await port.close();
+      await requests.ended();
+    },
+  };
+}
+
+function createRouter(options: ApiServerOptions, drain: Drain): ConnectRouter {
+  const { logger, clock = systemClock, maxMessageBytes = 1_048_576, interceptors = [] } = options;
+  const router = createConnectRouter({
+    readMaxBytes: maxMessageBytes,
+    maxTimeoutMs,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    interceptors: [
+      createLogInterceptor(logger, clock),
+      createErrorInterceptor(logger),
+      createDrainInterceptor(drain),
+      createRoleInterceptor(options.authenticate),
+      validationInterceptor,
+      ...interceptors,
+    ],
+  });
+  options.routes(router);
+  const served = () => servicesOf(router);
+  router.service(
+    Health,
+    createHealthService(options.health, () => served().map(({ typeName }) => typeName)),
+  );
+  serveReflection(router, served);
+  return router;
+}
+
+function servicesOf(router: ConnectRouter): DescService[] {
+  return [...new Set(router.handlers.map(({ service }) => service))];
+}
+
+/** The requests that are being answered. */
+class Requests {
+  readonly #open = new Set<HttpResponse>();
+  #waiters: (() => void)[] = [];
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  add(response: HttpResponse): void {
+    this.#open.add(response);
+    response.once("close", () => {
+      this.#open.delete(response);
+      if (this.#open.size > 0) return;
+      for (const wake of this.#waiters) wake();
+      this.#waiters = [];
+    });
+  }
+
+  async ended(): Promise<void> {
+    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+}

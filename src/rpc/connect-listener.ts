@@ -1,0 +1,83 @@
+import { createContextValues } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
+import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { Logger } from "pino";
+import { peerAddressKey } from "./caller.ts";
+import { unexpected } from "./connect-error.ts";
+import type { HttpRequest, HttpResponse } from "./http-port.ts";
+import { sendProblem } from "./plain-pages.ts";
+import { writeResponse } from "./universal-response.ts";
+
+/**
+ * Answers requests by the handlers of a router, and all others by `otherwise`. In place of connect's own adapter,
+ * which throws into the event loop for a request with an odd `Host`, and writes to the console. Never throws.
+ */
+export function createConnectListener(
+  router: ConnectRouter,
+  otherwise: (request: HttpRequest, response: HttpResponse) => void,
+  logger: Logger,
+): (request: HttpRequest, response: HttpResponse) => void {
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return (request, response) => {
+    const handler = handlers.get(pathOf(request));
+    if (handler === undefined) {
+      otherwise(request, response);
+      return;
+    }
+    serve(handler, request, response, logger).catch((error: unknown) => {
+      if (response.writableEnded || response.destroyed) return;
+      const { message, metadata } = unexpected(error, logger);
+      sendProblem(response, 500, { code: "internal", message, ...metadata });
+    });
+  };
+}
+
+/** The path of a request, without its query. */
+export function pathOf(request: HttpRequest): string {
+  return (request.url ?? "").split("?", 1)[0] ?? "";
+}
+
+async function serve(
+  handler: UniversalHandler,
+  request: HttpRequest,
+  response: HttpResponse,
+  logger: Logger,
+): Promise<void> {
+  const values = createContextValues().set(peerAddressKey, request.socket.remoteAddress ?? "");
+  let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+  try {
+    universal = universalRequestFromNodeRequest(request, response, undefined, values);
+  } catch {
+    const message = "the request says no usable host; send a Host header, or :authority with HTTP/2";
+    sendProblem(response, 400, { code: "invalid_argument", message });
+    return;
+  }
+  const answer = await handler(universal);
+  const advice = answer.body === undefined ? adviceFor(answer) : undefined;
+  if (advice !== undefined) {
+    sendProblem(response, answer.status, advice, Object.fromEntries(answer.header ?? []));
+    return;
+  }
+  await writeResponse(answer, response, logger);
+}
+
+/** What connect refuses with an empty body is a riddle to whoever tries the API by hand. */
+function adviceFor({ status }: UniversalServerResponse): { code: string; message: string } | undefined {
+  switch (status) {
+    case 405:
+      return {
+        code: "unimplemented",
+        message: "call this RPC with POST; GET is for RPCs without side effects",
+      };
+    case 415:
+      return {
+        code: "invalid_argument",
+        message: 'say what the body is: -H "content-type: application/json" for JSON by hand',
+      };
+    case 505:
+      return { code: "unimplemented", message: "this RPC streams both ways, which needs HTTP/2" };
+    default:
+      return undefined;
+  }
+}

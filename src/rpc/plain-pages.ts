@@ -1,0 +1,91 @@
+import type { HealthStates } from "./health.ts";
+import type { HttpRequest, HttpResponse } from "./http-port.ts";
+
+/**
+ * Answers everything that is not an RPC: `/healthz` (the process lives), `/readyz` (all its parts serve), a page at
+ * `/` that says what this is, and advice for everything else.
+ */
+export function createPlainPages(
+  health: HealthStates,
+  services: readonly string[],
+): (request: HttpRequest, response: HttpResponse) => void {
+  return (request, response) => {
+    const path = (request.url ?? "").split("?", 1)[0];
+    const reads = request.method === "GET" || request.method === "HEAD";
+    if (path === "/healthz" && reads) {
+      send(response, 200, "text/plain; charset=utf-8", "ok\n");
+    } else if (path === "/readyz" && reads) {
+      sendReadiness(response, health);
+    } else if (path === "/" && reads) {
+      send(response, 200, "text/plain; charset=utf-8", frontPage(authorityOf(request), services));
+    } else {
+      sendProblem(response, 404, {
+        code: "not_found",
+        message: `nothing is served at ${request.method} ${path}; RPCs are at POST /<service>/<method>`,
+        services,
+      });
+    }
+  };
+}
+
+/** Answers with a status and a JSON object, in the shape of a Connect error. */
+export function sendProblem(
+  response: HttpResponse,
+  status: number,
+  problem: Readonly<Record<string, unknown>> & { readonly code: string; readonly message: string },
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  send(response, status, "application/json", `${JSON.stringify(problem)}\n`, headers);
+}
+
+function sendReadiness(response: HttpResponse, health: HealthStates): void {
+  const state = health.get("");
+  const body = { state, draining: health.draining, parts: health.parts() };
+  send(response, state === "SERVING" ? 200 : 503, "application/json", `${JSON.stringify(body)}\n`);
+}
+
+function send(
+  response: HttpResponse,
+  status: number,
+  contentType: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, {
+    ...headers,
+    "content-type": contentType,
+    "content-length": `${Buffer.byteLength(body)}`,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+  response.end(body);
+}
+
+function authorityOf(request: HttpRequest): string {
+  const authority = "authority" in request ? request.authority : request.headers.host;
+  // Printed into a command that somebody copies.
+  return authority !== undefined && /^[\w.:[\]-]+$/.test(authority) ? authority : "localhost";
+}
+
+function frontPage(authority: string, services: readonly string[]): string {
+  const example = "fairlead.container.v1.ContainerService/ListContainers";
+  return `Fairlead: a control plane for fleets of Docker hosts.
+
+This port speaks Connect, gRPC and gRPC-Web, over HTTP/1.1 and HTTP/2.
+
+Services:
+${services.map((service) => `  ${service}`).join("\n")}
+
+Try:
+  curl -H 'content-type: application/json' -d '{}' http://${authority}/${example}
+  buf curl --http2-prior-knowledge --protocol grpc --list-methods http://${authority}
+  buf curl --http2-prior-knowledge --protocol grpc http://${authority}/${example}
+  grpcurl -plaintext ${authority} list
+
+Health: /healthz, /readyz, and the standard gRPC health service.
+`;
+}
