@@ -63,10 +63,17 @@ export class EventLog {
 
   /** Writes an event with the commit of this tick. Never throws: an event that cannot be stored is logged, and lost. */
   record(draft: EventDraft): void {
-    const event = this.make(draft);
-    this.#storage.commit({ events: [event] }).catch((error: unknown) => {
-      this.#logger.error({ err: error, event }, "an event could not be stored");
-    });
+    void this.recordAll([draft]);
+  }
+
+  /** The same for several, in their order. Resolves when they are stored, or logged and lost; never rejects. */
+  async recordAll(drafts: readonly EventDraft[]): Promise<void> {
+    const events = drafts.map((draft) => this.make(draft));
+    try {
+      await this.#storage.commit({ events });
+    } catch (error) {
+      this.#logger.error({ err: error, events }, "events could not be stored");
+    }
   }
 
   /** Stored events after a sequence that match, oldest first. */
@@ -106,47 +113,52 @@ export class EventLog {
     newestAtCall: Promise<number>,
     signal: AbortSignal,
   ): AsyncGenerator<EventNotice, never> {
-    const newest = await newestAtCall;
-    this.#bell.ring(newest);
-    let cursor = afterSequence ?? newest;
-    if (cursor > newest) {
-      throw expired(cursor, "the newest event has a smaller sequence: this is another log");
-    }
-    await this.#checkKept(cursor);
+    let cursor = await this.#start(afterSequence, newestAtCall);
     yield { cursor };
     let heartbeatAt = this.#clock.monotonic() + heartbeatMs;
     for (;;) {
-      signal.throwIfAborted();
       const upTo = await this.#bell.wait(cursor, heartbeatAt, this.#clock, signal);
-      let told = false;
-      if (upTo > cursor) {
-        const events = await this.#storage.events.list({
-          ...filter,
-          afterSequence: cursor,
-          upTo,
-          limit: eventsPerRead,
-        });
-        // After the read, not before it: what is pruned in between would be missed without a word.
-        await this.#checkKept(cursor);
-        for (const event of events) {
-          told = true;
-          cursor = event.sequence;
-          yield { event, cursor };
-        }
-        if (events.length < eventsPerRead) {
-          cursor = upTo;
-        }
+      const events = upTo > cursor ? await this.#read(filter, cursor, upTo) : [];
+      for (const event of events) {
+        cursor = event.sequence;
+        yield { event, cursor };
       }
-      if (told) {
-        heartbeatAt = this.#clock.monotonic() + heartbeatMs;
-      } else if (this.#clock.monotonic() >= heartbeatAt) {
+      if (events.length < eventsPerRead) {
+        cursor = Math.max(cursor, upTo);
+      }
+      if (events.length === 0) {
+        if (this.#clock.monotonic() < heartbeatAt) {
+          continue;
+        }
         yield { cursor };
-        heartbeatAt = this.#clock.monotonic() + heartbeatMs;
       }
+      heartbeatAt = this.#clock.monotonic() + heartbeatMs;
     }
   }
 
+  async #start(afterSequence: number | undefined, newestAtCall: Promise<number>): Promise<number> {
+    const newest = await newestAtCall;
+    this.#bell.ring(newest);
+    if (afterSequence === undefined) {
+      return newest;
+    }
+    if (afterSequence > newest) {
+      throw expired(afterSequence, `the newest event is ${newest}, so this sequence is of another log`);
+    }
+    await this.#checkKept(afterSequence);
+    return afterSequence;
+  }
+
+  async #read(filter: EventFilter, cursor: number, upTo: number): Promise<EventRecord[]> {
+    const query = { ...filter, afterSequence: cursor, upTo, limit: eventsPerRead };
+    const events = await this.#storage.events.list(query);
+    // After the read, not before it: what is pruned in between would be missed without a word.
+    await this.#checkKept(cursor);
+    return events;
+  }
+
   async #checkKept(cursor: number): Promise<void> {
+    // 0 is not a position but a wish: whatever is kept.
     if (cursor === 0) {
       return;
     }

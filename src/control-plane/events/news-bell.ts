@@ -29,6 +29,7 @@ export class NewsBell {
    * sequence. Rejects with the signal's reason, or with that of `close`.
    */
   async wait(known: number, until: number, clock: Clock, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
     this.#throwIfClosed();
     if (this.#newest > known) {
       return this.#newest;

@@ -89,6 +89,11 @@ export class FleetInventory {
     return this.#require(reference).view;
   }
 
+  /** The container of a host by its full id, as last seen. */
+  container(hostId: string, containerId: string): Container | undefined {
+    return this.#hosts.get(hostId)?.get(containerId)?.container;
+  }
+
   /** All hosts, ordered by name. */
   hosts(): HostView[] {
     return this.#inOrder().map(({ view }) => view);

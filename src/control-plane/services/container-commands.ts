@@ -1,0 +1,108 @@
+import { create, type MessageShape } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { type OperationOutcome, OperationSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import type { Container } from "../../gen/fairlead/container/v1/container_pb.js";
+import { ContainerService } from "../../gen/fairlead/container/v1/container_service_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import { callerOf } from "../../rpc/caller.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { messageDigest } from "./canonical-digest.ts";
+import {
+  type CommandMethod,
+  type CommandRequest,
+  type CommandResponse,
+  containerOperations,
+} from "./container-operations.ts";
+import { type ContainerTarget, containerTarget, targetOfCommand } from "./container-target.ts";
+import { msOrUnset } from "./durations.ts";
+import { locatedContainer } from "./located-container.ts";
+
+/** What the commands on containers need. */
+export interface ContainerCommandParts {
+  readonly inventory: FleetInventory;
+  readonly dispatcher: Pick<Dispatcher, "dispatch">;
+  readonly storage: { readonly commands: Pick<Storage["commands"], "findByRequest"> };
+  readonly clock: Clock;
+}
+
+/** The handlers of all methods that an agent carries out. */
+export type ContainerCommands = Pick<ServiceImpl<typeof ContainerService>, CommandMethod>;
+
+/** How long a request id stands for its command. */
+const requestIdLifetimeMs = 24 * 60 * 60_000;
+
+const noDigest = new Uint8Array(0);
+
+/** The handlers of all methods that an agent carries out: one for all, told apart by the table of operations. */
+export function createContainerCommands(parts: ContainerCommandParts): ContainerCommands {
+  const methods = Object.keys(containerOperations) as CommandMethod[];
+  const handlers = methods.map((method) => [
+    method,
+    (request: CommandRequest<typeof method>, context: HandlerContext) =>
+      carryOut(parts, method, request, context),
+  ]);
+  return Object.fromEntries(handlers) as ContainerCommands;
+}
+
+async function carryOut<Method extends CommandMethod>(
+  parts: ContainerCommandParts,
+  method: Method,
+  request: CommandRequest<Method>,
+  context: HandlerContext,
+): Promise<CommandResponse<Method>> {
+  const { operation, graceMs, response } = containerOperations[method];
+  const caller = callerOf(context.values).name;
+  const requestId = "requestId" in request ? request.requestId : "";
+  const target = await findTarget(parts, caller, requestId, request);
+  const { commandId, outcome } = await parts.dispatcher.dispatch({
+    host: target.host,
+    operation: create(OperationSchema, { operation: operation(request, target.container) }),
+    container: target.container,
+    timeoutMs: msOrUnset(request.timeout),
+    graceMs: graceMs?.(request),
+    caller,
+    requestId,
+    requestDigest: requestId === "" ? noDigest : digestOf(method, request),
+    signal: context.signal,
+  });
+  return response({ commandId, outcome, container: containerAfter(parts.inventory, target, outcome) });
+}
+
+async function findTarget(
+  { inventory, storage, clock }: ContainerCommandParts,
+  caller: string,
+  requestId: string,
+  request: CommandRequest<CommandMethod>,
+): Promise<ContainerTarget> {
+  if (requestId !== "") {
+    const since = clock.now() - requestIdLifetimeMs;
+    const earlier = await storage.commands.findByRequest(caller, requestId, since);
+    if (earlier !== undefined) {
+      return targetOfCommand(inventory, earlier);
+    }
+  }
+  return containerTarget(inventory, request);
+}
+
+// Over the whole request, its timeout included: a repeat is the same message again. The name of the request's type in
+// the digest keeps a stop apart from a start of the same container.
+function digestOf<Method extends CommandMethod>(method: Method, request: CommandRequest<Method>): Uint8Array {
+  const { input } = ContainerService.method[method];
+  return messageDigest(input, request as MessageShape<typeof input>);
+}
+
+function containerAfter(
+  inventory: FleetInventory,
+  { host, known }: ContainerTarget,
+  outcome: OperationOutcome,
+): Container | undefined {
+  const container = containerOf(outcome) ?? known;
+  const view = inventory.host(host.hostId) ?? { ...host, online: false };
+  return container === undefined ? undefined : locatedContainer(container, view);
+}
+
+function containerOf({ detail }: OperationOutcome): Container | undefined {
+  return detail.case === "inspection" ? detail.value.container : detail.value;
+}

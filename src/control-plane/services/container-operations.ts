@@ -1,0 +1,111 @@
+import type { MessageInitShape, MessageValidType } from "@bufbuild/protobuf";
+import { FleetError } from "../../domain/errors.ts";
+import type { OperationOutcome, OperationSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import type { Container } from "../../gen/fairlead/container/v1/container_pb.js";
+import type { ContainerService } from "../../gen/fairlead/container/v1/container_service_pb.js";
+import { msOrUnset } from "./durations.ts";
+
+type ContainerMethods = (typeof ContainerService)["method"];
+
+/** The methods of `ContainerService` that an agent carries out. The others are answered from the inventory. */
+export type CommandMethod = Exclude<keyof ContainerMethods, "listContainers" | "getContainer">;
+
+/** The valid request of such a method. */
+export type CommandRequest<Method extends CommandMethod> = MessageValidType<
+  ContainerMethods[Method]["input"]
+>;
+
+/** What such a method answers. */
+export type CommandResponse<Method extends CommandMethod> = MessageInitShape<
+  ContainerMethods[Method]["output"]
+>;
+
+/** A command that ended well. */
+export interface EndedCommand {
+  readonly commandId: string;
+  readonly outcome: OperationOutcome;
+  /** As it is afterwards, on its host; as it was last where the agent did not tell. */
+  readonly container: Container | undefined;
+}
+
+/** How one method becomes a command, and the end of the command an answer. */
+export interface ContainerOperation<Method extends CommandMethod> {
+  /** What the agent is to do. `container` is how the engine is to be asked for it. */
+  operation(
+    request: CommandRequest<Method>,
+    container: string,
+  ): NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
+  /** What the engine waits before it really acts; the default timeout does not count it. */
+  graceMs?(request: CommandRequest<Method>): number | undefined;
+  /** What the caller is answered. */
+  response(ended: EndedCommand): CommandResponse<Method>;
+}
+
+/** Every operation on containers. A method of the schema that is missing here does not compile. */
+export const containerOperations: { readonly [Method in CommandMethod]: ContainerOperation<Method> } = {
+  inspectContainer: {
+    operation: (_request, container) => ({ case: "inspectContainer", value: { container } }),
+    response: inspected,
+  },
+  createContainer: {
+    operation: ({ name, spec, start }) => ({ case: "createContainer", value: { name, spec, start } }),
+    response: ({ container, commandId }) => ({ container, commandId }),
+  },
+  startContainer: {
+    operation: (_request, container) => ({ case: "startContainer", value: { container } }),
+    response: changed,
+  },
+  stopContainer: {
+    operation: ({ gracePeriod }, container) => ({ case: "stopContainer", value: { container, gracePeriod } }),
+    graceMs: ({ gracePeriod }) => msOrUnset(gracePeriod),
+    response: changed,
+  },
+  restartContainer: {
+    operation: ({ gracePeriod }, container) => ({
+      case: "restartContainer",
+      value: { container, gracePeriod },
+    }),
+    graceMs: ({ gracePeriod }) => msOrUnset(gracePeriod),
+    response: changed,
+  },
+  killContainer: {
+    operation: ({ signal }, container) => ({ case: "killContainer", value: { container, signal } }),
+    response: changed,
+  },
+  pauseContainer: {
+    operation: (_request, container) => ({ case: "pauseContainer", value: { container } }),
+    response: changed,
+  },
+  unpauseContainer: {
+    operation: (_request, container) => ({ case: "unpauseContainer", value: { container } }),
+    response: changed,
+  },
+  renameContainer: {
+    operation: ({ newName }, container) => ({ case: "renameContainer", value: { container, newName } }),
+    response: changed,
+  },
+  removeContainer: {
+    operation: ({ force, removeVolumes }, container) => ({
+      case: "removeContainer",
+      value: { container, force, removeVolumes },
+    }),
+    response: changed,
+  },
+};
+
+function changed({ outcome, container, commandId }: EndedCommand) {
+  return { changed: outcome.changed, container, commandId };
+}
+
+function inspected({ outcome, container, commandId }: EndedCommand) {
+  if (outcome.detail.case !== "inspection") {
+    throw new FleetError(
+      "INVALID_RESULT",
+      "the agent said that it inspected the container, and not what it saw",
+      {
+        metadata: { command_id: commandId },
+      },
+    );
+  }
+  return { container, engineJson: outcome.detail.value.engineJson };
+}

@@ -1,0 +1,82 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { type Event, EventSchema } from "../../gen/fairlead/event/v1/event_pb.js";
+import {
+  type EventService,
+  type EventFilter as FilterMessage,
+  type ListEventsRequest,
+  ListEventsRequestSchema,
+  type WatchEventsRequest,
+} from "../../gen/fairlead/event/v1/event_service_pb.js";
+import type { EventRecord } from "../../storage/records.ts";
+import type { EventFilter } from "../events/event-filter.ts";
+import type { EventLog } from "../events/event-log.ts";
+import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { historicHostId } from "./host-history.ts";
+import { readPage } from "./page.ts";
+
+/** What the event service needs. */
+export interface EventServiceParts {
+  readonly events: Pick<EventLog, "list" | "watch">;
+  readonly inventory: FleetInventory;
+}
+
+/** Tells what happened, and what happens. */
+export function createEventService(parts: EventServiceParts): ServiceImpl<typeof EventService> {
+  return {
+    listEvents: (request) => listEvents(parts, request),
+    watchEvents: (request, context) => watchEvents(parts, request, context),
+  };
+}
+
+async function listEvents({ events, inventory }: EventServiceParts, request: ListEventsRequest) {
+  const filter = filterOf(inventory, request.filter);
+  const page = await readPage<typeof ListEventsRequestSchema, EventRecord, { sequence: number }>(
+    ListEventsRequestSchema,
+    request,
+    {
+      fields: { sequence: "number" },
+      position: ({ sequence }) => ({ sequence }),
+      read: (after, limit) => events.list(filter, after?.sequence ?? Number(request.afterSequence), limit),
+    },
+  );
+  return { events: page.items.map(eventMessage), nextPageToken: page.nextPageToken };
+}
+
+async function* watchEvents(
+  { events, inventory }: EventServiceParts,
+  { filter, afterSequence }: WatchEventsRequest,
+  { signal }: HandlerContext,
+) {
+  const after = afterSequence === undefined ? undefined : Number(afterSequence);
+  for await (const { event, cursor } of events.watch(filterOf(inventory, filter), after, signal)) {
+    yield { event: event === undefined ? undefined : eventMessage(event), cursor: BigInt(cursor) };
+  }
+}
+
+function filterOf(inventory: FleetInventory, filter: FilterMessage | undefined): EventFilter {
+  const { types = [], hosts = [], container = "", commandId = "" } = filter ?? {};
+  return {
+    ...(types.length === 0 ? {} : { types }),
+    ...(hosts.length === 0 ? {} : { hostIds: hosts.map((host) => historicHostId(inventory, host)) }),
+    ...(container === "" ? {} : { container }),
+    ...(commandId === "" ? {} : { commandId }),
+  };
+}
+
+function eventMessage(record: EventRecord): Event {
+  return create(EventSchema, {
+    sequence: BigInt(record.sequence),
+    type: record.type,
+    eventTime: timestampFromMs(record.eventTime),
+    recordTime: timestampFromMs(record.recordTime),
+    hostId: record.hostId,
+    hostName: record.hostName,
+    containerId: record.containerId,
+    containerName: record.containerName,
+    commandId: record.commandId,
+    actor: record.actor,
+    attributes: { ...record.attributes },
+  });
+}

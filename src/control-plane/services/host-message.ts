@@ -1,0 +1,29 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Host, HostFactsSchema, HostSchema } from "../../gen/fairlead/host/v1/host_pb.js";
+import type { HostRecord } from "../../storage/records.ts";
+import type { HostView } from "../inventory/host-view.ts";
+import { timestampOrUnset } from "./timestamps.ts";
+
+/**
+ * A host for a caller: what is kept of it from its record, what is true now from the inventory. A host that the
+ * inventory does not know (just enrolled, or just deleted) is offline and has no containers.
+ */
+export function hostMessage(record: HostRecord, view: HostView | undefined): Host {
+  return create(HostSchema, {
+    id: record.id,
+    name: record.name,
+    agentId: record.agentId,
+    online: view?.online ?? false,
+    engineAvailable: view?.engineAvailable ?? false,
+    facts: create(HostFactsSchema, { ...record.facts, memoryBytes: BigInt(record.facts.memoryBytes) }),
+    labels: { ...record.labels },
+    agentVersion: record.agentVersion,
+    sessionEpoch: record.sessionEpoch,
+    createTime: timestampFromMs(record.createTime),
+    connectTime: timestampOrUnset(record.connectTime),
+    lastSeenTime: timestampOrUnset(record.lastSeenTime),
+    containerCount: view?.containerCount ?? 0,
+    runningContainerCount: view?.runningContainerCount ?? 0,
+  });
+}
