@@ -1,0 +1,124 @@
+import type { Command } from "commander";
+import { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
+import { addActionOptions, requestPart } from "../container-action.ts";
+import type { ActionOptions } from "../container-action.ts";
+import { containerSpecFrom } from "../container-spec.ts";
+import type { SpecOptions } from "../container-spec.ts";
+import { parseDuration } from "../grammar/duration.ts";
+import { readEnvironmentFile } from "../grammar/environment-file.ts";
+import { collect, parseKeyValue } from "../grammar/key-value.ts";
+import { parseMount, parseTmpfs, parseVolume } from "../grammar/mount.ts";
+import { parseCpus, wholeNumber } from "../grammar/number.ts";
+import { parsePublish } from "../grammar/port.ts";
+import { parseRestartPolicy } from "../grammar/restart-policy.ts";
+import { parseSize } from "../grammar/size.ts";
+import { clientAction } from "../invocation.ts";
+import type { CommandLine, Invocation } from "../invocation.ts";
+import { escapeText } from "../output/escape.ts";
+import { messageToJson } from "../output/json.ts";
+
+interface CreateOptions extends ActionOptions, SpecOptions {
+  readonly name?: string;
+  readonly start?: boolean;
+}
+
+/** `fairlead create`: docker's flags, and a host to do it on. */
+export function addCreateCommand(parent: Command, line: CommandLine): void {
+  const command = parent
+    .command("create")
+    .summary("create a container, and start it with --start")
+    .description("Creates a container on a host that has its image, and prints its id.")
+    .argument("<image>", "the image, which the host must have already")
+    .argument("[command...]", "what runs in it, instead of the image's command")
+    // What comes after the image belongs to the container, as with docker.
+    .passThroughOptions()
+    .option("--name <name>", "its name (default: the engine invents one)")
+    .option("--start", "start it as well")
+    .addHelpText("after", examples);
+  addActionOptions(command);
+  for (const add of [addProcessOptions, addPlaceOptions, addLimitOptions, addHealthOptions]) {
+    add(command);
+  }
+  command.action(clientAction<CreateOptions>(line, createContainer));
+}
+
+async function createContainer(
+  invocation: Invocation,
+  options: CreateOptions,
+  [image = "", ...words]: readonly string[],
+): Promise<void> {
+  const { client, call, environment } = invocation;
+  const { container, commandId } = await client.containers.createContainer(
+    {
+      ...requestPart(options),
+      name: options.name ?? "",
+      host: options.host ?? "",
+      start: options.start ?? false,
+      spec: containerSpecFrom(image, words, options, environment.env),
+    },
+    call,
+  );
+  if (invocation.json) {
+    invocation.printJson({ container: container && messageToJson(ContainerSchema, container), commandId });
+  } else {
+    invocation.print(`${escapeText(container?.id ?? "")}\n`);
+  }
+}
+
+function addProcessOptions(command: Command): void {
+  command
+    .option(
+      "-e, --env <name=value>",
+      "an environment variable; NAME alone: as it is here",
+      collect(parseKeyValue),
+    )
+    .option("--env-file <file>", "a file of them", collect(readEnvironmentFile))
+    .option("--entrypoint <command>", "instead of the image's entrypoint")
+    .option("-u, --user <user>", "who it runs as: name, uid or uid:gid")
+    .option("-w, --workdir <path>", "where it starts")
+    .option("-t, --tty", "give it a terminal")
+    .option("-i, --interactive", "keep its standard input open")
+    .option("--init", "run an init process that reaps and forwards signals")
+    .option("--stop-signal <signal>", "the signal that stops it")
+    .option("--stop-timeout <seconds>", "how long a stop may take before the kill", wholeNumber(0, 3_600))
+    .option("--restart <policy>", "no, always, unless-stopped or on-failure[:times]", parseRestartPolicy)
+    .option("--rm", "remove it as soon as it ends");
+}
+
+function addPlaceOptions(command: Command): void {
+  command
+    .option("-p, --publish <port>", "[[ip:]hostPort:]containerPort[/protocol]", collect(parsePublish))
+    .option("-v, --volume <mount>", "[source:]target[:ro]", collect(parseVolume))
+    .option("--mount <fields>", "type=bind,source=/srv,target=/data,readonly", collect(parseMount))
+    .option("--tmpfs <path>", "memory as a directory", collect(parseTmpfs))
+    .option("--network <name>", "a network to attach it to", collect(String))
+    .option("--hostname <name>", "its name inside")
+    .option("-l, --label <key=value>", "a label", collect(parseKeyValue));
+}
+
+function addLimitOptions(command: Command): void {
+  command
+    .option("-m, --memory <size>", 'for example "512m"', parseSize)
+    .option("--cpus <number>", 'for example "1.5"', parseCpus)
+    .option("-c, --cpu-shares <weight>", "relative weight", wholeNumber(0, 262_144))
+    .option("--pids-limit <count>", "processes at most", wholeNumber(1, 4_194_304))
+    .option("--read-only", "its root file system cannot be written to")
+    .option("--privileged", "give it all the host's powers; rarely right");
+}
+
+function addHealthOptions(command: Command): void {
+  command
+    .option("--health-cmd <command>", "a shell command that tells whether it is well")
+    .option("--health-interval <duration>", "between two checks (default 30s)", parseDuration)
+    .option("--health-timeout <duration>", "how long a check may take (default 30s)", parseDuration)
+    .option("--health-start-period <duration>", "how long failures do not count at first", parseDuration)
+    .option("--health-retries <count>", "failures that make it unhealthy (default 3)", wholeNumber(1, 1_000))
+    .option("--no-healthcheck", "no check at all, whatever the image says");
+}
+
+const examples = `
+Examples:
+  fairlead create --host web-1 --name shop --start -p 8080:80 nginx:1.27
+  fairlead create --name job --rm -e MODE=once -m 256m busybox sh -c "echo \\$MODE"
+  fairlead create --restart on-failure:3 -v data:/var/lib/data -l team=shop db:17
+`;

@@ -1,0 +1,107 @@
+import type { Command } from "commander";
+import { HostSchema } from "../../gen/fairlead/host/v1/host_pb.js";
+import type { Host } from "../../gen/fairlead/host/v1/host_pb.js";
+import { addClientOptions, clientAction } from "../invocation.ts";
+import type { CommandLine, Invocation } from "../invocation.ts";
+import { escapeText } from "../output/escape.ts";
+import { messageToJson } from "../output/json.ts";
+import type { Paint } from "../output/paint.ts";
+import { formatTable } from "../output/table.ts";
+import { agoInWords } from "../output/times.ts";
+import { collectItems, largestPage } from "../pages.ts";
+import { settleInOrder } from "../settle-in-order.ts";
+
+interface ListOptions {
+  readonly quiet?: boolean;
+}
+
+/** `fairlead hosts`: the machines of the fleet. */
+export function addHostsCommand(parent: Command, line: CommandLine): void {
+  const hosts = parent
+    .command("hosts")
+    .summary("list and remove the hosts of the fleet")
+    .description("Lists the hosts of the fleet. One comes into being when its agent enrols with a token.")
+    .addHelpText("after", examples);
+  const list = hosts
+    .command("ls", { isDefault: true })
+    .summary("list hosts")
+    .option("-q, --quiet", "ids only");
+  addClientOptions(list).action(clientAction<ListOptions>(line, printHosts));
+  const remove = hosts
+    .command("rm")
+    .summary("delete hosts and their agents' identities")
+    .argument("<host...>", "name or id");
+  addClientOptions(remove).action(clientAction(line, removeHosts));
+}
+
+async function printHosts(invocation: Invocation, options: ListOptions): Promise<void> {
+  const { client, call, environment } = invocation;
+  const hosts = await collectItems(
+    (pageToken) => client.hosts.listHosts({ pageSize: largestPage, pageToken }, call),
+    (page) => page.hosts,
+  );
+  if (invocation.json) {
+    invocation.printJson(hosts.map((host) => messageToJson(HostSchema, host)));
+  } else if (options.quiet === true) {
+    invocation.print(hosts.map(({ id }) => `${escapeText(id)}\n`).join(""));
+  } else {
+    const nowMs = environment.clock.now();
+    invocation.print(
+      formatTable(
+        head,
+        hosts.map((host) => rowOf(host, nowMs, invocation.paint)),
+      ),
+    );
+  }
+}
+
+async function removeHosts(
+  invocation: Invocation,
+  _options: object,
+  names: readonly string[],
+): Promise<void> {
+  const { client, call } = invocation;
+  const removed = await settleInOrder(names, (host) => client.hosts.deleteHost({ host }, call), {
+    onAnswer: (_answer, index) => {
+      if (!invocation.json) {
+        invocation.print(`${escapeText(names[index] ?? "")}\n`);
+      }
+    },
+    onFailure: (error, index) => invocation.fail(error, names.length > 1 ? names[index] : undefined),
+  });
+  if (invocation.json) {
+    invocation.printJson(
+      removed.flatMap(({ host }) => (host === undefined ? [] : [messageToJson(HostSchema, host)])),
+    );
+  }
+}
+
+const head = ["HOST", "STATE", "RUNNING", "CONTAINERS", "ENGINE", "OPERATING SYSTEM", "AGENT", "LAST SEEN"];
+
+function rowOf(host: Host, nowMs: number, paint: Paint): string[] {
+  const { facts } = host;
+  const engine = facts?.simulated === true ? "simulated" : (facts?.engineVersion ?? "");
+  return [
+    escapeText(host.name),
+    stateOf(host, paint),
+    `${host.runningContainerCount}`,
+    `${host.containerCount}`,
+    escapeText(engine),
+    escapeText(facts?.operatingSystem ?? ""),
+    escapeText(host.agentVersion),
+    host.online ? "Now" : agoInWords(host.lastSeenTime, nowMs),
+  ];
+}
+
+function stateOf({ online, engineAvailable }: Host, paint: Paint): string {
+  if (!online) {
+    return paint("bad", "offline");
+  }
+  return engineAvailable ? paint("good", "online") : paint("busy", "online, engine down");
+}
+
+const examples = `
+Examples:
+  fairlead hosts            who is there, and who is not
+  fairlead hosts rm web-2   forget a host; its containers are left alone
+`;

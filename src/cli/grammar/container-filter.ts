@@ -1,0 +1,81 @@
+import { InvalidArgumentError } from "commander";
+import { ContainerState } from "../../gen/fairlead/container/v1/container_pb.js";
+import { parseKeyValue } from "./key-value.ts";
+
+/** Which containers to list, as `ListContainersRequest` has it. */
+export interface ContainerFilter {
+  readonly hosts: string[];
+  readonly states: ContainerState[];
+  readonly labels: string[];
+  readonly nameContains: string;
+  readonly image: string;
+}
+
+/** What docker calls running, and lists without --all. */
+export const runningStates: readonly ContainerState[] = [
+  ContainerState.RUNNING,
+  ContainerState.PAUSED,
+  ContainerState.RESTARTING,
+];
+
+const states: Readonly<Record<string, ContainerState>> = {
+  created: ContainerState.CREATED,
+  running: ContainerState.RUNNING,
+  paused: ContainerState.PAUSED,
+  restarting: ContainerState.RESTARTING,
+  removing: ContainerState.REMOVING,
+  exited: ContainerState.EXITED,
+  dead: ContainerState.DEAD,
+};
+const keys: Readonly<Record<string, keyof ContainerFilter>> = {
+  host: "hosts",
+  state: "states",
+  status: "states",
+  label: "labels",
+  name: "nameContains",
+  image: "image",
+  ancestor: "image",
+};
+
+/** The filter that several `--filter key=value` make together. Throws `InvalidArgumentError`. */
+export function containerFilterFrom(
+  pairs: readonly (readonly [string, string | undefined])[],
+): ContainerFilter {
+  const of = (field: keyof ContainerFilter) =>
+    pairs.filter(([key]) => keys[key] === field).map(([, value]) => value ?? "");
+  return {
+    hosts: of("hosts"),
+    states: of("states").map(parseState),
+    labels: of("labels"),
+    nameContains: atMostOne("name", of("nameContains")),
+    image: atMostOne("image", of("image")),
+  };
+}
+
+/** One `key=value` of it. Throws `InvalidArgumentError` for a key that is none. */
+export function parseContainerFilter(text: string): readonly [key: string, value: string] {
+  const [key, value] = parseKeyValue(text);
+  if (!Object.hasOwn(keys, key) || value === undefined || value === "") {
+    throw new InvalidArgumentError("Write host=, state=, name=, image= or label= and a value.");
+  }
+  if (keys[key] === "states") {
+    parseState(value);
+  }
+  return [key, value];
+}
+
+function parseState(text: string): ContainerState {
+  const state = Object.hasOwn(states, text) ? states[text] : undefined;
+  if (state === undefined) {
+    throw new InvalidArgumentError(`A state is one of ${Object.keys(states).join(", ")}.`);
+  }
+  return state;
+}
+
+function atMostOne(key: string, values: readonly string[]): string {
+  const [value = "", second] = values;
+  if (second !== undefined) {
+    throw new InvalidArgumentError(`--filter ${key}= can be given once.`);
+  }
+  return value;
+}

@@ -1,0 +1,126 @@
+import type { Command } from "commander";
+import { createFairlead } from "../client/create-fairlead.ts";
+import type { Fairlead } from "../client/create-fairlead.ts";
+import { wantsColours } from "./environment.ts";
+import type { Environment } from "./environment.ts";
+import { asFleetError, errorToJson, formatError } from "./output/error-text.ts";
+import { formatJson, formatJsonLine } from "./output/json.ts";
+import { createPaint } from "./output/paint.ts";
+import type { Paint } from "./output/paint.ts";
+
+/** Where the API listens unless somebody says otherwise. */
+export const defaultApiServer = "http://127.0.0.1:7080";
+
+/** What every command that calls the API can be told. */
+export interface ClientOptions {
+  readonly server?: string;
+  readonly json?: boolean;
+}
+
+/** One run of one command: its client of the API and its ways to speak. */
+export class Invocation {
+  readonly client: Fairlead;
+  readonly environment: Environment;
+  readonly json: boolean;
+  readonly paint: Paint;
+  #failed = false;
+
+  /** Throws `INVALID_ARGUMENT` when the server's address is none. To be closed. */
+  constructor(environment: Environment, options: ClientOptions) {
+    const { FAIRLEAD_SERVER: server, FAIRLEAD_API_KEY: apiKey } = environment.env;
+    this.environment = environment;
+    this.json = options.json ?? false;
+    this.paint = createPaint(wantsColours(environment));
+    this.client = createFairlead({
+      server: options.server ?? (server || defaultApiServer),
+      ...(apiKey === undefined || apiKey === "" ? {} : { apiKey }),
+    });
+  }
+
+  /** The signal for every call: it aborts when the person wants an end. */
+  get call(): { readonly signal: AbortSignal } {
+    return { signal: this.environment.signal };
+  }
+
+  /** Whether something was reported with `fail`. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** Writes text that is escaped already. */
+  print(text: string): void {
+    this.environment.stdout.write(text);
+  }
+
+  /** Writes one JSON document. */
+  printJson(value: unknown): void {
+    this.print(formatJson(value));
+  }
+
+  /** Writes one JSON document on one line. */
+  printJsonLine(value: unknown): void {
+    this.print(formatJsonLine(value));
+  }
+
+  /** Says something to the person only, never to a program that reads along. The text is escaped already. */
+  hint(text: string): void {
+    if (this.environment.isErrorTTY && !this.json) {
+      this.environment.stderr.write(`${text}\n`);
+    }
+  }
+
+  /** Reports a failure; the command goes on, and its exit code becomes 1. */
+  fail(error: unknown, subject?: string): void {
+    this.#failed = true;
+    writeError(this.environment, error, this.json, subject);
+  }
+
+  /** Closes the connections. */
+  close(): void {
+    this.client.close();
+  }
+}
+
+/** Reports an error on standard error, for people or for programs. */
+export function writeError(environment: Environment, error: unknown, json: boolean, subject?: string): void {
+  const failure = asFleetError(error);
+  environment.stderr.write(
+    json ? formatJsonLine(errorToJson(failure, subject)) : formatError(failure, subject),
+  );
+}
+
+/** Gives a command the options of every command that calls the API. */
+export function addClientOptions(command: Command): Command {
+  return command
+    .option("--server <url>", `the control plane's API (env FAIRLEAD_SERVER, default ${defaultApiServer})`)
+    .option("--json", "print JSON: one document, or one a line for streams");
+}
+
+/** Runs a command's work; the arguments are those of the command line. Its exit code is the line's. */
+export type Work<Options> = (
+  invocation: Invocation,
+  options: Options & ClientOptions,
+  args: readonly string[],
+) => Promise<void>;
+
+/** The part of a command line that commands are added to. */
+export interface CommandLine {
+  readonly environment: Environment;
+  /** Tells which exit code the process shall have. */
+  setExitCode(code: number): void;
+}
+
+/** A commander action that does some work with a client, which is closed at the end. */
+export function clientAction<Options>(line: CommandLine, work: Work<Options>) {
+  return async (...parameters: unknown[]): Promise<void> => {
+    const command = parameters.at(-1) as Command;
+    const options = command.optsWithGlobals<Options & ClientOptions>();
+    const invocation = new Invocation(line.environment, options);
+    try {
+      await work(invocation, options, command.args);
+      line.setExitCode(invocation.failed ? 1 : 0);
+    } finally {
+      invocation.close();
+    }
+  };
+}

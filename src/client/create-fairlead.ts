@@ -1,0 +1,104 @@
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { createClient } from "@connectrpc/connect";
+import type { Client, Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { FleetError } from "../domain/errors.ts";
+import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
+import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
+import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
+import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
+import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
+import { systemClock } from "../resilience/clock.ts";
+import { defaultRetryPolicy } from "./call-retry.ts";
+import type { RetryPolicy } from "./call-retry.ts";
+import { createFleetTransport } from "./fleet-transport.ts";
+
+/** How to reach a control plane. */
+export interface FairleadOptions {
+  /** Where its API listens: "http://127.0.0.1:7080", or "127.0.0.1:7080", which is the same. */
+  readonly server: string;
+  /** Sent as a bearer token. */
+  readonly apiKey?: string;
+  /** How to speak: "connect" over HTTP/1.1, which every proxy lets pass, or "grpc" over HTTP/2. Default: "connect". */
+  readonly protocol?: "connect" | "grpc";
+  /**
+   * How long a call may take that does not say, in milliseconds. Default: as long as its command may take, and a
+   * little more; 90 s without a command. Streams have no end but their own.
+   */
+  readonly timeoutMs?: number;
+  /** How often, and how far apart, a call is tried that is safe to repeat. Parts that are left out keep their default. */
+  readonly retry?: Partial<RetryPolicy>;
+}
+
+/**
+ * A typed client of every service of a control plane. Calls reject with a `FleetError`, and with nothing else. Only
+ * what is safe to repeat is repeated: calls that the schema says are idempotent, and those with a `requestId`.
+ */
+export interface Fairlead extends Disposable {
+  /** Where the control plane is, as a URL. */
+  readonly server: string;
+  readonly containers: Client<typeof ContainerService>;
+  readonly hosts: Client<typeof HostService>;
+  readonly registrationTokens: Client<typeof RegistrationTokenService>;
+  readonly commands: Client<typeof CommandService>;
+  readonly events: Client<typeof EventService>;
+  /** Closes its connections, and ends what still runs on them. A later call opens new ones. */
+  close(): void;
+}
+
+/** Makes a client. It connects with its first call. Throws `INVALID_ARGUMENT` when `server` is no address. */
+export function createFairlead(options: FairleadOptions): Fairlead {
+  const server = serverUrl(options.server);
+  const { transport: inner, close } = connect(server, options.protocol ?? "connect");
+  const transport = createFleetTransport(inner, {
+    server,
+    apiKey: options.apiKey,
+    timeoutMs: options.timeoutMs,
+    retry: { ...defaultRetryPolicy, ...options.retry },
+    clock: systemClock,
+    random: Math.random,
+  });
+  return {
+    server,
+    containers: createClient(ContainerService, transport),
+    hosts: createClient(HostService, transport),
+    registrationTokens: createClient(RegistrationTokenService, transport),
+    commands: createClient(CommandService, transport),
+    events: createClient(EventService, transport),
+    close,
+    [Symbol.dispose]: close,
+  };
+}
+
+interface Connection {
+  readonly transport: Transport;
+  close(): void;
+}
+
+function connect(baseUrl: string, protocol: "connect" | "grpc"): Connection {
+  if (protocol === "grpc") {
+    const sessionManager = new Http2SessionManager(baseUrl);
+    return {
+      transport: createGrpcTransport({ baseUrl, sessionManager }),
+      close: () => sessionManager.abort(),
+    };
+  }
+  const agent = new (baseUrl.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true });
+  return {
+    transport: createConnectTransport({ baseUrl, httpVersion: "1.1", nodeOptions: { agent } }),
+    close: () => agent.destroy(),
+  };
+}
+
+function serverUrl(text: string): string {
+  const written = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(written) ? new URL(written) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === "") {
+    throw new FleetError(
+      "INVALID_ARGUMENT",
+      `"${text}" is not the address of a control plane; it looks like http://127.0.0.1:7080`,
+    );
+  }
+  return url.href.replace(/\/$/, "");
+}
