@@ -4,7 +4,7 @@
  */
 export function closeNames(wanted: string, names: Iterable<string>): string[] {
   const found: { readonly name: string; readonly distance: number }[] = [];
-  const limit = Math.max(1, Math.floor(wanted.length / 3));
+  const limit = Math.ceil(wanted.length / 3);
   const lower = wanted.toLowerCase();
   for (const name of names) {
     const distance = howFar(lower, name.toLowerCase(), limit);
