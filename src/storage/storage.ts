@@ -1,4 +1,7 @@
+import type { Logger } from "pino";
 import type { CommandState } from "../domain/command-state.ts";
+import { openOrm } from "./open-orm.ts";
+import { OrmStorage } from "./orm-storage.ts";
 import type {
   CommandRecord,
   EventRecord,
@@ -221,4 +224,19 @@ export interface EventRepository {
     readonly keepAtMost: number;
     readonly batch: number;
   }): Promise<number>;
+}
+
+/** Where the database is, and who is told when it fails. */
+export interface StorageOptions {
+  /** Path of the file. It is made when missing, with its folder, for their owner alone. */
+  readonly path: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Opens the database and brings its schema up to date. Rejects with a `FleetError` `STORAGE_UNAVAILABLE` that says
+ * why when it cannot be used, or when a newer version wrote it.
+ */
+export async function openStorage({ path, logger }: StorageOptions): Promise<Storage> {
+  return new OrmStorage(await openOrm(path), logger);
 }

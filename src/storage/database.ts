@@ -1,0 +1,185 @@
+import type { EntityManager, MikroORM } from "@mikro-orm/sqlite";
+import type { Logger } from "pino";
+import { FleetError } from "../domain/errors.ts";
+import { EventEntity, type EventRow } from "./entities/event.ts";
+import { WriteProbeEntity } from "./entities/write-probe.ts";
+import type { NewEvent } from "./records.ts";
+import { RowWriter } from "./row-writer.ts";
+import { isUnavailable, storageErrorFrom } from "./storage-error.ts";
+
+/** What can be done inside a transaction. */
+export interface Transaction {
+  /** Bound to the transaction; of no use after it. */
+  readonly em: EntityManager;
+  /** Stores events, which are announced after the commit. */
+  insertEvents(events: readonly NewEvent[]): Promise<void>;
+}
+
+const eventRows = new RowWriter<NewEvent, EventRow>({
+  entity: EventEntity,
+  properties: [
+    "type",
+    "eventTime",
+    "recordTime",
+    "hostId",
+    "hostName",
+    "containerId",
+    "containerName",
+    "commandId",
+    "actor",
+    "attributes",
+  ],
+});
+
+/**
+ * The open database: reads, transactions, and whether it works. Errors of the database leave it as `FleetError`s.
+ * Transactions run one after the other.
+ */
+export class Database {
+  readonly #orm: MikroORM;
+  readonly #logger: Logger;
+  readonly #listeners = new Set<(newestSequence: number) => void>();
+  readonly #running = new Set<Promise<unknown>>();
+  #healthy = true;
+  #closing: Promise<void> | undefined;
+
+  constructor(orm: MikroORM, logger: Logger) {
+    this.#orm = orm;
+    this.#logger = logger;
+  }
+
+  /** Whether the latest transaction that wrote went through. */
+  healthy(): boolean {
+    return this.#healthy;
+  }
+
+  /** Calls the listener after each commit that stored events. */
+  onEvents(listener: (newestSequence: number) => void): () => void {
+    // Wrapped, so that a function given twice is called twice and removed once.
+    const entry = (newestSequence: number) => listener(newestSequence);
+    this.#listeners.add(entry);
+    return () => void this.#listeners.delete(entry);
+  }
+
+  /** Reads with an entity manager of its own. */
+  async read<Result>(work: (em: EntityManager) => Promise<Result>): Promise<Result> {
+    return this.#run(() => work(this.#orm.em.fork()));
+  }
+
+  /** Runs the work in a transaction and commits it; an error of the work rolls it back and is passed on. */
+  async transact<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    let newestSequence: number | undefined;
+    try {
+      const result = await this.#run(() =>
+        this.#inTransaction(async (em) => {
+          let stored = 0;
+          const answer = await work({
+            em,
+            insertEvents: async (events) => {
+              stored += events.length;
+              await eventRows.write(em, events);
+            },
+          });
+          newestSequence = stored === 0 ? undefined : await newestSequenceOf(em);
+          return answer;
+        }),
+      );
+      this.#setHealthy(true);
+      this.#announce(newestSequence);
+      return result;
+    } catch (error) {
+      if (isUnavailable(error) && this.#closing === undefined) {
+        this.#setHealthy(false, error);
+      }
+      throw error;
+    }
+  }
+
+  /** Tries a small write. Never rejects. */
+  async probe(): Promise<boolean> {
+    try {
+      await this.transact(async ({ em }) => {
+        const row = await em.findOneOrFail(WriteProbeEntity, 1);
+        await em.nativeUpdate(WriteProbeEntity, 1, { count: row.count + 1 });
+      });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Waits for what runs, refuses what comes, and closes the file. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#orm.close(true));
+    return this.#closing;
+  }
+
+  async #run<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#closing !== undefined) {
+      throw new FleetError("STORAGE_UNAVAILABLE", "the database is closed");
+    }
+    const running = work();
+    this.#running.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      throw storageErrorFrom(error);
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  /**
+   * Through Kysely's own transaction: MikroORM's never gives the connection back when the rollback fails too, which
+   * happens whenever a failing disk made SQLite roll back by itself; everything after it would wait for ever.
+   */
+  async #inTransaction<Result>(work: (em: EntityManager) => Promise<Result>): Promise<Result> {
+    const em = this.#orm.em.fork();
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      return await em
+        .getKysely()
+        .transaction()
+        .execute(async (transaction) => {
+          em.setTransactionContext(transaction);
+          try {
+            return await work(em);
+          } catch (error) {
+            failure = { error };
+            throw error;
+          }
+        });
+    } catch (error) {
+      // The first error tells more than the one of the rollback.
+      throw failure === undefined ? error : failure.error;
+    }
+  }
+
+  #setHealthy(healthy: boolean, error?: unknown): void {
+    if (healthy !== this.#healthy) {
+      this.#healthy = healthy;
+      this.#logger[healthy ? "info" : "error"](
+        { err: error },
+        healthy ? "storage works again" : "storage fails",
+      );
+    }
+  }
+
+  #announce(newestSequence: number | undefined): void {
+    if (newestSequence === undefined) {
+      return;
+    }
+    for (const listener of this.#listeners) {
+      try {
+        listener(newestSequence);
+      } catch (error) {
+        this.#logger.error({ err: error }, "a listener for events threw");
+      }
+    }
+  }
+}
+
+async function newestSequenceOf(em: EntityManager): Promise<number> {
+  const [newest] = await em.find(EventEntity, {}, { orderBy: { sequence: "desc" }, limit: 1 });
+  return newest?.sequence ?? 0;
+}

@@ -1,0 +1,22 @@
+import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
+
+/** A registration token. The secret itself is stored nowhere. */
+export const RegistrationTokenEntity = defineEntity({
+  name: "RegistrationToken",
+  tableName: "registration_token",
+  indexes: [{ properties: ["createTime", "id"] }],
+  properties: {
+    id: p.string().length(36).primary(),
+    secretHash: p.uint8array().unique(),
+    description: p.text(),
+    createdBy: p.string(),
+    createTime: p.bigint("number"),
+    expireTime: p.bigint("number"),
+    maxUses: p.integer(),
+    useCount: p.integer(),
+    revokeTime: p.bigint("number").nullable(),
+  },
+});
+
+/** A row of registration tokens. */
+export type RegistrationTokenRow = InferEntity<typeof RegistrationTokenEntity>;

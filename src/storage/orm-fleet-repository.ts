@@ -1,0 +1,125 @@
+import type { Database } from "./database.ts";
+import { EnrolmentRefused, enrol } from "./enrol.ts";
+import { AgentEntity } from "./entities/agent.ts";
+import { HostEntity } from "./entities/host.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { findHosts } from "./host-rows.ts";
+import { canBeStored } from "./lookup.ts";
+import type { HostRecord, NewEvent } from "./records.ts";
+import {
+  type BegunSession,
+  type EndedSession,
+  writeBegunSessions,
+  writeEndedSessions,
+} from "./session-writes.ts";
+import type { Enrolment, EnrolmentResult, FleetRepository, SessionStart } from "./storage.ts";
+import { isUnavailable } from "./storage-error.ts";
+
+/** Sessions in one transaction at most. */
+const maxSessions = 512;
+
+/** The `FleetRepository` of a database. Sessions that begin or end in one tick are written together. */
+export class OrmFleetRepository implements FleetRepository {
+  readonly #database: Database;
+  readonly #begun: GroupCommit<BegunSession, HostRecord | undefined>;
+  readonly #ended: GroupCommit<EndedSession, boolean>;
+
+  constructor(database: Database) {
+    this.#database = database;
+    const group = { mayBeOneItem: (error: unknown) => !isUnavailable(error), maxItems: maxSessions };
+    this.#begun = new GroupCommit({
+      ...group,
+      write: (begun) => database.transact((transaction) => writeBegunSessions(transaction, begun)),
+    });
+    this.#ended = new GroupCommit({
+      ...group,
+      write: (ended) => database.transact((transaction) => writeEndedSessions(transaction, ended)),
+    });
+  }
+
+  async enrol(enrolment: Enrolment): Promise<EnrolmentResult> {
+    try {
+      const enrolled = await this.#database.transact((transaction) => enrol(transaction, enrolment));
+      return { kind: "enrolled", ...enrolled };
+    } catch (error) {
+      if (error instanceof EnrolmentRefused) {
+        return error.result;
+      }
+      throw error;
+    }
+  }
+
+  async agent(agentId: string): Promise<HostRecord | undefined> {
+    if (!canBeStored(agentId)) {
+      return undefined;
+    }
+    const [host] = await this.#database.read((em) => findHosts(em, { id: agentId }, 1));
+    return host;
+  }
+
+  async beginSession(
+    agentId: string,
+    start: SessionStart,
+  ): Promise<{ readonly epoch: number; readonly host: HostRecord } | undefined> {
+    const host = canBeStored(agentId) ? await this.#begun.add({ agentId, start }) : undefined;
+    return host === undefined ? undefined : { epoch: host.sessionEpoch, host };
+  }
+
+  async endSession(agentId: string, epoch: number, now: number): Promise<boolean> {
+    return canBeStored(agentId) && (await this.#ended.add({ agentId, epoch, now }));
+  }
+
+  async markAllOffline(): Promise<void> {
+    await this.#database.transact(({ em }) =>
+      em.nativeUpdate(AgentEntity, { online: true }, { online: false }),
+    );
+  }
+
+  async list(
+    after: { readonly name: string; readonly id: string } | undefined,
+    limit: number,
+  ): Promise<HostRecord[]> {
+    if (after === undefined) {
+      return this.#database.read((em) => findHosts(em, {}, limit));
+    }
+    if (!canBeStored(after.name, after.id)) {
+      return [];
+    }
+    const beyond = { $or: [{ name: { $gt: after.name } }, { name: after.name, id: { $gt: after.id } }] };
+    return this.#database.read((em) => findHosts(em, { host: beyond }, limit));
+  }
+
+  async all(): Promise<HostRecord[]> {
+    return this.#database.read((em) => findHosts(em, {}));
+  }
+
+  async find(idOrName: string): Promise<HostRecord | undefined> {
+    if (!canBeStored(idOrName)) {
+      return undefined;
+    }
+    return this.#database.read(async (em) => {
+      const [byId] = await findHosts(em, { host: { id: idOrName } }, 1);
+      const [byName] = byId === undefined ? await findHosts(em, { host: { name: idOrName } }, 1) : [];
+      return byId ?? byName;
+    });
+  }
+
+  async remove(hostId: string, events: readonly NewEvent[]): Promise<boolean> {
+    if (!canBeStored(hostId)) {
+      return false;
+    }
+    return this.#database.transact(async ({ em, insertEvents }) => {
+      // The agent goes with it, by its foreign key.
+      const count = await em.nativeDelete(HostEntity, { id: hostId });
+      if (count > 0) {
+        await insertEvents(events);
+      }
+      return count > 0;
+    });
+  }
+
+  /** Resolves when no session waits to be written. */
+  async idle(): Promise<void> {
+    await Promise.all([this.#begun.idle(), this.#ended.idle()]);
+  }
+}

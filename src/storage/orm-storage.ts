@@ -1,0 +1,74 @@
+import type { MikroORM } from "@mikro-orm/sqlite";
+import type { Logger } from "pino";
+import { Database, type Transaction } from "./database.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { commandRows, OrmCommandRepository } from "./orm-command-repository.ts";
+import { OrmEventRepository } from "./orm-event-repository.ts";
+import { OrmFleetRepository } from "./orm-fleet-repository.ts";
+import { OrmTokenRepository } from "./orm-token-repository.ts";
+import type { CommandRecord } from "./records.ts";
+import type { CommitBatch, Storage } from "./storage.ts";
+import { isUnavailable } from "./storage-error.ts";
+
+/** Calls of `commit` in one transaction at most. */
+const maxBatches = 1_024;
+
+/** The `Storage` over an open database. */
+export class OrmStorage implements Storage {
+  readonly fleet: OrmFleetRepository;
+  readonly tokens: OrmTokenRepository;
+  readonly commands: OrmCommandRepository;
+  readonly events: OrmEventRepository;
+  readonly #database: Database;
+  readonly #batches: GroupCommit<CommitBatch, undefined>;
+
+  constructor(orm: MikroORM, logger: Logger) {
+    this.#database = new Database(orm, logger);
+    this.fleet = new OrmFleetRepository(this.#database);
+    this.tokens = new OrmTokenRepository(this.#database);
+    this.commands = new OrmCommandRepository(this.#database);
+    this.events = new OrmEventRepository(this.#database);
+    this.#batches = new GroupCommit({
+      write: async (batches) => {
+        await this.#database.transact((transaction) => writeBatches(transaction, batches));
+        return batches.map(() => undefined);
+      },
+      mayBeOneItem: (error) => !isUnavailable(error),
+      maxItems: maxBatches,
+    });
+  }
+
+  async commit(batch: CommitBatch): Promise<void> {
+    await this.#batches.add(batch);
+  }
+
+  onEvents(listener: (newestSequence: number) => void): () => void {
+    return this.#database.onEvents(listener);
+  }
+
+  healthy(): boolean {
+    return this.#database.healthy();
+  }
+
+  probe(): Promise<boolean> {
+    return this.#database.probe();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#batches.idle(), this.fleet.idle()]);
+    await this.#database.close();
+  }
+}
+
+async function writeBatches(
+  { em, insertEvents }: Transaction,
+  batches: readonly CommitBatch[],
+): Promise<void> {
+  // In the order of first mention, each as it was given last.
+  const commands = new Map<string, CommandRecord>();
+  for (const command of batches.flatMap((batch) => batch.commands ?? [])) {
+    commands.set(command.id, command);
+  }
+  await commandRows.write(em, [...commands.values()]);
+  await insertEvents(batches.flatMap((batch) => batch.events ?? []));
+}
