@@ -16,6 +16,7 @@ import type { HealthStates } from "./health.ts";
 import { openHttpPort } from "./http-port.ts";
 import type { HttpResponse } from "./http-port.ts";
 import { createLogInterceptor } from "./log-interceptor.ts";
+import { OpenSet } from "./open-set.ts";
 import { createPlainPages } from "./plain-pages.ts";
 import { serveReflection } from "./reflection-service.ts";
 import { createRoleInterceptor } from "./role-interceptor.ts";
@@ -42,6 +43,8 @@ export interface ApiServer {
   readonly address: { readonly host: string; readonly port: number };
   /** How many requests are being answered. */
   readonly requestCount: number;
+  /** How many connections are open, idle ones too. */
+  readonly connectionCount: number;
   /**
    * Accepts nothing new, says NOT_SERVING, and ends streams with `UNAVAILABLE` (`DRAINING`). Resolves when the calls in
    * flight have ended; how long that may take is for the caller to say, by `close`.
@@ -60,7 +63,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const router = createRouter(options, drain);
   const names = servicesOf(router).map(({ typeName }) => typeName);
   const answer = createConnectListener(router, createPlainPages(options.health, names), options.logger);
-  const requests = new Requests();
+  const requests = new OpenSet<HttpResponse>();
   const port = await openHttpPort({
     listen: options.listen,
     ...(options.tls === undefined ? {} : { tls: options.tls }),
@@ -72,19 +75,22 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   return {
     address: port.address,
     get requestCount() {
-      return requests.count;
+      return requests.size;
+    },
+    get connectionCount() {
+      return port.connectionCount;
     },
     async drain() {
       options.health.drain();
       drain.begin();
       port.stopAccepting();
-      await requests.ended();
+      await requests.emptied();
     },
     async close() {
       options.health.drain();
       drain.begin();
       await port.close();
-      await requests.ended();
+      await requests.emptied();
     },
   };
 }
@@ -116,28 +122,4 @@ function createRouter(options: ApiServerOptions, drain: Drain): ConnectRouter {
 
 function servicesOf(router: ConnectRouter): DescService[] {
   return [...new Set(router.handlers.map(({ service }) => service))];
-}
-
-/** The requests that are being answered. */
-class Requests {
-  readonly #open = new Set<HttpResponse>();
-  #waiters: (() => void)[] = [];
-
-  get count(): number {
-    return this.#open.size;
-  }
-
-  add(response: HttpResponse): void {
-    this.#open.add(response);
-    response.once("close", () => {
-      this.#open.delete(response);
-      if (this.#open.size > 0) return;
-      for (const wake of this.#waiters) wake();
-      this.#waiters = [];
-    });
-  }
-
-  async ended(): Promise<void> {
-    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
-  }
 }

@@ -5,6 +5,7 @@ import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/conn
 import type { Logger } from "pino";
 import { peerAddressKey } from "./caller.ts";
 import { unexpected } from "./connect-error.ts";
+import { answerOf } from "./decode-failure.ts";
 import type { HttpRequest, HttpResponse } from "./http-port.ts";
 import { sendProblem } from "./plain-pages.ts";
 import { writeResponse } from "./universal-response.ts";
@@ -53,7 +54,7 @@ async function serve(
     sendProblem(response, 400, { code: "invalid_argument", message });
     return;
   }
-  const answer = await handler(universal);
+  const answer = await answerOf(handler, universal);
   const advice = answer.body === undefined ? adviceFor(answer) : undefined;
   if (advice !== undefined) {
     sendProblem(response, answer.status, advice, Object.fromEntries(answer.header ?? []));

@@ -11,6 +11,7 @@ import type {
 import type { AddressInfo, Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { sniffHttpVersion } from "./http-sniffer.ts";
+import { OpenSet } from "./open-set.ts";
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 /** Of HTTP/1.1. That of HTTP/2 is made to be used like it, but its type is not. */
@@ -55,15 +56,14 @@ const sessionLimits = { settings: { maxConcurrentStreams: 1024 }, maxSessionMemo
 
 /** Opens a port. Rejects with the system's error when it cannot be listened on. */
 export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> {
-  const sockets = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new OpenSet<Socket>();
+  const sessions = new OpenSet<ServerHttp2Session>();
   const server =
     options.tls === undefined
       ? plaintextServer(options, sessions)
       : tlsServer(options, options.tls, sessions);
   server.prependListener("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
     // Whoever owns the socket at that moment hears the error too; this is for when nobody does.
     socket.on("error", () => {});
   });
@@ -83,13 +83,13 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
       stopAccepting();
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
-      await closed;
+      await Promise.all([closed, sockets.emptied(), sessions.emptied()]);
     },
   };
 }
 
 /** The HTTP/1.1 server owns the port, so that its timeouts work; the other one gets what speaks HTTP/2. */
-function plaintextServer(options: HttpPortOptions, sessions: Set<ServerHttp2Session>): Http1Server {
+function plaintextServer(options: HttpPortOptions, sessions: OpenSet<ServerHttp2Session>): Http1Server {
   const { onRequest, firstBytesTimeoutMs = 10_000, idleTimeoutMs = 300_000 } = options;
   const http1 = createHttp1Server({ ...requestLimits, keepAliveTimeout: idleTimeoutMs }, onRequest);
   const http2 = createHttp2Server(sessionLimits, (request, response) =>
@@ -116,7 +116,7 @@ function plaintextServer(options: HttpPortOptions, sessions: Set<ServerHttp2Sess
 function tlsServer(
   options: HttpPortOptions,
   tls: SecureContextOptions,
-  sessions: Set<ServerHttp2Session>,
+  sessions: OpenSet<ServerHttp2Session>,
 ): Http2SecureServer {
   const { onRequest, firstBytesTimeoutMs = 10_000, idleTimeoutMs = 300_000 } = options;
   const server = createSecureServer(
@@ -133,12 +133,11 @@ function sameUse(response: ServerResponse | Http2ServerResponse): HttpResponse {
 
 function trackSessions(
   server: Http2Server | Http2SecureServer,
-  sessions: Set<ServerHttp2Session>,
+  sessions: OpenSet<ServerHttp2Session>,
   idleTimeoutMs: number,
 ): void {
   server.on("session", (session) => {
     sessions.add(session);
-    session.once("close", () => sessions.delete(session));
     let openStreams = 0;
     session.on("stream", (stream) => {
       openStreams += 1;

@@ -1,6 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { FleetError } from "../domain/errors.ts";
+import { isDecodeFailure } from "./decode-failure.ts";
 import { violationsOf } from "./message-validator.ts";
 
 /**
@@ -16,9 +17,14 @@ export const validationInterceptor: Interceptor = (next) => async (request) => {
 };
 
 async function* checked<Desc extends DescMessage>(schema: Desc, messages: AsyncIterable<MessageShape<Desc>>) {
-  for await (const message of messages) {
-    check(schema, message);
-    yield message;
+  try {
+    for await (const message of messages) {
+      check(schema, message);
+      yield message;
+    }
+  } catch (error) {
+    if (isDecodeFailure(error)) throw new FleetError("INVALID_ARGUMENT", error.rawMessage);
+    throw error;
   }
 }
 
