@@ -9,8 +9,15 @@ import {
   RestartPolicy_Mode,
 } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 
+/** What Docker is told to create: for the container, for its host, and for its network. */
+export interface DockerCreateOptions {
+  readonly HostConfig: object;
+  readonly NetworkingConfig?: object;
+  readonly [member: string]: unknown;
+}
+
 /** The body of Docker's POST /containers/create. The container is put into the first of its networks only. */
-export function createOptionsFromSpec(spec: ContainerSpec): object {
+export function createOptionsFromSpec(spec: ContainerSpec): DockerCreateOptions {
   return {
     Image: spec.image,
     ...given("Cmd", spec.command),
@@ -64,7 +71,8 @@ const protocols: Readonly<Record<number, string>> = {
   [PortBinding_Protocol.SCTP]: "sctp",
 };
 
-function portKey(port: ContainerSpec["ports"][number]): string {
+/** How Docker names a port, for example "80/tcp". */
+export function portKey(port: ContainerSpec["ports"][number]): string {
   return `${port.containerPort}/${protocols[port.protocol] ?? "tcp"}`;
 }
 

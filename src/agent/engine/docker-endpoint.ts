@@ -24,8 +24,8 @@ export interface DockerEndpointChoice {
   readonly dockerHost: string | undefined;
   /** `DOCKER_HOST`, `DOCKER_TLS`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`, `DOCKER_CONTEXT` and `DOCKER_CONFIG` count. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The folder that has `.docker`. */
-  readonly homeDirectory: string;
+  /** The folder that has `.docker`. Undefined: there is none, and so no context. */
+  readonly homeDirectory: string | undefined;
 }
 
 const defaultAddress = "unix:///var/run/docker.sock";
@@ -37,15 +37,16 @@ const defaultAddress = "unix:///var/run/docker.sock";
  */
 export async function resolveDockerEndpoint(choice: DockerEndpointChoice): Promise<DockerEndpoint> {
   const { environment } = choice;
-  const configFolder = environment["DOCKER_CONFIG"] || join(choice.homeDirectory, ".docker");
+  const home = choice.homeDirectory;
+  const configFolder = environment["DOCKER_CONFIG"] || (home && join(home, ".docker"));
   const host = choice.dockerHost || environment["DOCKER_HOST"];
   if (host) {
     return parseDockerHost(host, () => tlsOfEnvironment(environment, configFolder));
   }
-  const context = await readCurrentContext(configFolder, environment["DOCKER_CONTEXT"]);
-  return context === undefined
-    ? parseDockerHost(defaultAddress, async () => undefined)
-    : parseDockerHost(context.host, async () => context.tls);
+  const context = configFolder && (await readCurrentContext(configFolder, environment["DOCKER_CONTEXT"]));
+  return context
+    ? parseDockerHost(context.host, async () => context.tls)
+    : parseDockerHost(defaultAddress, async () => undefined);
 }
 
 /** Understands one address. `tls` is asked only where TLS can be. */
@@ -94,13 +95,14 @@ function tcpEndpoint(address: string, rest: string, tls: DockerTls | undefined):
 
 async function tlsOfEnvironment(
   environment: DockerEndpointChoice["environment"],
-  configFolder: string,
+  configFolder: string | undefined,
 ): Promise<DockerTls | undefined> {
   const verify = Boolean(environment["DOCKER_TLS_VERIFY"]);
   if (!verify && !environment["DOCKER_TLS"]) {
     return undefined;
   }
-  return readDockerTls(environment["DOCKER_CERT_PATH"] || configFolder, verify);
+  const folder = environment["DOCKER_CERT_PATH"] || configFolder;
+  return folder ? readDockerTls(folder, verify) : { ca: undefined, cert: undefined, key: undefined, verify };
 }
 
 function unusable(address: string, why: string): FleetError {

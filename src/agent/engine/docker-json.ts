@@ -30,6 +30,8 @@ export interface DockerInspection {
 /** What a container does. */
 export interface DockerState {
   readonly Status?: string;
+  readonly Running?: boolean;
+  readonly Paused?: boolean;
   readonly ExitCode?: number;
   readonly StartedAt?: string;
   readonly FinishedAt?: string;

@@ -1,0 +1,271 @@
+import { constants } from "node:os";
+import { FleetError } from "../../domain/errors.ts";
+import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import { containerFromInspection } from "./docker-container.ts";
+import { failureFromAnswer } from "./docker-errors.ts";
+import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
+import { momentFromMilliseconds } from "./rfc3339.ts";
+import { inventHex, type Random } from "./simulated-names.ts";
+import type { SimulatedContainer } from "./simulated-container.ts";
+import { SimulatedHost } from "./simulated-host.ts";
+import { inventPopulation } from "./simulated-population.ts";
+import { parseSignal } from "./simulated-process.ts";
+
+/** A call that changes something, at the moment when the simulated engine carries it out. */
+export interface SimulatedCall {
+  readonly method:
+    | "create"
+    | "start"
+    | "stop"
+    | "restart"
+    | "kill"
+    | "pause"
+    | "unpause"
+    | "rename"
+    | "remove";
+  /** As the caller said it; the name asked for when it is created. */
+  readonly container: string;
+  /** The new name, the signal. Empty for the rest. */
+  readonly argument: string;
+}
+
+/** How a simulated engine is made. */
+export interface SimulatedEngineOptions {
+  readonly clock: Clock;
+  /** Default: Math.random. */
+  readonly random?: Random;
+  /** Default: a random one. Give it, where the host shall be the same one again. */
+  readonly engineId?: string;
+  /** Default: "simulated". */
+  readonly hostname?: string;
+  /** How many containers it has from the beginning. Default: none. */
+  readonly containers?: number;
+  /** Images that it has besides the built-in ones. */
+  readonly images?: readonly string[];
+  /** Networks that it has besides bridge, host and none. */
+  readonly networks?: readonly string[];
+  /** How long each call takes before it does anything. Default: 0. */
+  readonly latencyMs?: number;
+  /** Told of each call that is carried out, whether it fails or not. What comes twice was run twice. */
+  readonly observe?: (call: SimulatedCall) => void;
+}
+
+const changed: EngineChange = { changed: true };
+const unchanged: EngineChange = { changed: false };
+
+/**
+ * An engine in memory that behaves like Docker's, for trying Fairlead without Docker and for tests. Processes behave as
+ * `processOfCommand` says. Restart policies are kept but not followed, and there is no health.
+ */
+export class SimulatedEngine implements Engine {
+  readonly kind = "simulated";
+  readonly #options: SimulatedEngineOptions;
+  readonly #engineId: string;
+  readonly #host: SimulatedHost;
+  #available = true;
+
+  constructor(options: SimulatedEngineOptions) {
+    const { clock, random = Math.random, images = [], networks = [] } = options;
+    this.#options = options;
+    this.#engineId = options.engineId ?? `simulated-${inventHex(32, random)}`;
+    this.#host = new SimulatedHost({ clock, random, images, networks });
+    for (const { name, spec, running } of inventPopulation(options.containers ?? 0)) {
+      const container = this.#host.create(name, spec);
+      if (running) {
+        this.#host.start(container);
+      }
+    }
+  }
+
+  /** Plays an engine that stops (calls and streams say `ENGINE_UNAVAILABLE`) and comes back. Containers are untouched. */
+  setAvailable(available: boolean): void {
+    this.#available = available;
+    if (!available) {
+      this.#host.events.breakAll();
+    }
+  }
+
+  async facts(signal: AbortSignal): Promise<EngineFacts> {
+    await this.#arrive(signal);
+    return {
+      engineId: this.#engineId,
+      hostname: this.#options.hostname ?? "simulated",
+      operatingSystem: "Simulated",
+      kernelVersion: "0.0.0-simulated",
+      architecture: "x86_64",
+      engineVersion: "simulated",
+      engineApiVersion: "1.41",
+      cpuCount: 4,
+      memoryBytes: 8n * 1024n ** 3n,
+      simulated: true,
+    };
+  }
+
+  async listContainers(signal: AbortSignal): Promise<EngineContainer[]> {
+    await this.#arrive(signal);
+    return this.#host.containers.all().map((container) => this.#describe(container));
+  }
+
+  async getContainer(container: string, signal: AbortSignal): Promise<EngineContainer> {
+    await this.#arrive(signal);
+    return this.#describe(this.#host.containers.find(container));
+  }
+
+  async inspectContainer(
+    container: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly container: EngineContainer; readonly engineJson: string }> {
+    await this.#arrive(signal);
+    const found = this.#host.containers.find(container);
+    return { container: this.#describe(found), engineJson: JSON.stringify(found.inspect()) };
+  }
+
+  async createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string> {
+    await this.#arrive(signal, { method: "create", container: name, argument: "" });
+    return this.#host.create(name, spec).id;
+  }
+
+  async startContainer(container: string, signal: AbortSignal): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "start", container, argument: "" });
+    const found = this.#host.containers.find(container);
+    if (found.paused) {
+      throw failureFromAnswer(409, "cannot start a paused container, try unpause instead");
+    }
+    if (found.run !== undefined) {
+      return unchanged;
+    }
+    this.#host.start(found);
+    return changed;
+  }
+
+  async stopContainer(
+    container: string,
+    graceMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "stop", container, argument: "" });
+    const found = this.#host.containers.find(container);
+    return (await this.#host.stop(found, graceMs, signal)) ? changed : unchanged;
+  }
+
+  async restartContainer(
+    container: string,
+    graceMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "restart", container, argument: "" });
+    const found = this.#host.containers.find(container);
+    await this.#host.stop(found, graceMs, signal);
+    // It may have gone meanwhile.
+    this.#host.containers.find(found.id);
+    if (found.run === undefined) {
+      this.#host.start(found);
+    }
+    return changed;
+  }
+
+  async killContainer(container: string, signalName: string, signal: AbortSignal): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "kill", container, argument: signalName });
+    const signalNumber = parseSignal(signalName);
+    const found = this.#host.containers.find(container);
+    if (found.run === undefined) {
+      throw failureFromAnswer(
+        409,
+        `Cannot kill container: ${container}: Container ${found.id} is not running`,
+      );
+    }
+    found.run.signal(signalNumber);
+    return changed;
+  }
+
+  async pauseContainer(container: string, signal: AbortSignal): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "pause", container, argument: "" });
+    const found = this.#host.containers.find(container);
+    if (found.run === undefined) {
+      throw failureFromAnswer(409, `Container ${found.id} is not running`);
+    }
+    if (found.paused) {
+      return unchanged;
+    }
+    this.#host.pause(found);
+    return changed;
+  }
+
+  async unpauseContainer(container: string, signal: AbortSignal): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "unpause", container, argument: "" });
+    const found = this.#host.containers.find(container);
+    if (!found.paused) {
+      return unchanged;
+    }
+    this.#host.unpause(found);
+    return changed;
+  }
+
+  async renameContainer(container: string, newName: string, signal: AbortSignal): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "rename", container, argument: newName });
+    const found = this.#host.containers.find(container);
+    if (found.name === newName) {
+      return unchanged;
+    }
+    this.#host.containers.checkName(newName);
+    this.#host.rename(found, newName);
+    return changed;
+  }
+
+  async removeContainer(
+    container: string,
+    options: { readonly force: boolean; readonly removeVolumes: boolean },
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "remove", container, argument: "" });
+    const found = this.#host.containers.find(container);
+    if (found.run !== undefined && !options.force) {
+      throw failureFromAnswer(
+        409,
+        `You cannot remove a ${found.status} container ${found.id}. Stop the container before attempting removal or force remove`,
+      );
+    }
+    found.run?.signal(constants.signals.SIGKILL);
+    this.#host.remove(found);
+    return changed;
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<EngineNotice> {
+    return this.#watch(signal);
+  }
+
+  async close(): Promise<void> {
+    this.#available = false;
+    this.#host.close();
+  }
+
+  async *#watch(signal: AbortSignal): AsyncGenerator<EngineNotice> {
+    try {
+      await this.#arrive(signal);
+    } catch (error) {
+      if (signal.aborted) {
+        return;
+      }
+      throw error;
+    }
+    yield* this.#host.events.follow(signal);
+  }
+
+  async #arrive(signal: AbortSignal, call?: SimulatedCall): Promise<void> {
+    signal.throwIfAborted();
+    if ((this.#options.latencyMs ?? 0) > 0) {
+      await this.#options.clock.sleep(this.#options.latencyMs ?? 0, signal);
+    }
+    if (!this.#available) {
+      throw new FleetError("ENGINE_UNAVAILABLE", "the simulated engine does not answer");
+    }
+    if (call !== undefined) {
+      this.#options.observe?.(call);
+    }
+  }
+
+  #describe(container: SimulatedContainer): EngineContainer {
+    return containerFromInspection(container.inspect(), momentFromMilliseconds(this.#options.clock.now()));
+  }
+}

@@ -1,0 +1,144 @@
+import { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
+import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import type { SimulatedContainer } from "./simulated-container.ts";
+import { SimulatedContainers } from "./simulated-containers.ts";
+import { createSimulatedContainer } from "./simulated-creation.ts";
+import { SimulatedEvents } from "./simulated-events.ts";
+import { SimulatedImages } from "./simulated-images.ts";
+import type { Random } from "./simulated-names.ts";
+import { publishPorts } from "./simulated-ports.ts";
+import { parseSignal, processOfCommand } from "./simulated-process.ts";
+import { SimulatedRun } from "./simulated-run.ts";
+
+const defaultGraceMs = 10_000;
+
+/**
+ * What a simulated engine manages: containers with their lives, and the facts about them that it tells. Its methods do what
+ * they say without asking whether Docker would allow it; that is the engine's part.
+ */
+export class SimulatedHost {
+  readonly containers = new SimulatedContainers();
+  readonly events = new SimulatedEvents();
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #images: SimulatedImages;
+  readonly #networks: ReadonlySet<string>;
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly images: readonly string[];
+    readonly networks: readonly string[];
+  }) {
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#images = new SimulatedImages(options.images);
+    this.#networks = new Set(["bridge", "host", "none", ...options.networks]);
+  }
+
+  /** Throws what Docker would say to the same request. */
+  create(name: string, spec: ContainerSpec): SimulatedContainer {
+    const container = createSimulatedContainer(
+      {
+        containers: this.containers,
+        images: this.#images,
+        networks: this.#networks,
+        random: this.#random,
+        now: this.#clock.now(),
+      },
+      name,
+      spec,
+    );
+    this.#tell(ContainerAction.CREATED, container);
+    return container;
+  }
+
+  /** Starts one that does not run. Throws `CONFLICT` when a port of it is taken. */
+  start(container: SimulatedContainer): void {
+    const { init, stdinOpen } = container.origin.spec;
+    container.bindings = publishPorts(container, this.containers.all());
+    container.exitCode = 0;
+    container.startTime = this.#clock.now();
+    container.run = new SimulatedRun(
+      processOfCommand(container.command, { init, stdinOpen }),
+      this.#clock,
+      (exitCode) => this.#died(container, exitCode),
+    );
+    this.#tell(ContainerAction.STARTED, container);
+  }
+
+  /** Stops one that may run; false when it did not. */
+  async stop(
+    container: SimulatedContainer,
+    graceMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { run } = container;
+    if (run === undefined) {
+      return false;
+    }
+    const { stopSignal, stopGracePeriod } = container.origin.spec;
+    const ownGraceMs =
+      stopGracePeriod && Number(stopGracePeriod.seconds) * 1000 + stopGracePeriod.nanos / 1e6;
+    const grace = graceMs ?? ownGraceMs ?? defaultGraceMs;
+    await run.stop(parseSignal(stopSignal || "SIGTERM"), Math.ceil(grace / 1000) * 1000, signal);
+    return true;
+  }
+
+  #died(container: SimulatedContainer, exitCode: number): void {
+    container.run = undefined;
+    container.paused = false;
+    container.exitCode = exitCode;
+    container.finishTime = this.#clock.now();
+    this.#tell(ContainerAction.DIED, container);
+    if (container.origin.spec.autoRemove) {
+      this.remove(container);
+    }
+  }
+
+  pause(container: SimulatedContainer): void {
+    container.paused = true;
+    container.run?.freeze();
+    this.#tell(ContainerAction.PAUSED, container);
+  }
+
+  unpause(container: SimulatedContainer): void {
+    container.paused = false;
+    this.#tell(ContainerAction.UNPAUSED, container);
+    container.run?.thaw();
+  }
+
+  /** Gives it a name that was checked. */
+  rename(container: SimulatedContainer, name: string): void {
+    this.containers.rename(container, name);
+    this.#tell(ContainerAction.RENAMED, container);
+  }
+
+  /** Removes one that does not run. Nothing happens when it is gone. */
+  remove(container: SimulatedContainer): void {
+    if (this.containers.has(container)) {
+      this.containers.delete(container);
+      this.#tell(ContainerAction.REMOVED, container);
+    }
+  }
+
+  /** Ends all processes without a word, and every event stream. */
+  close(): void {
+    this.events.breakAll();
+    for (const { run } of this.containers.all()) {
+      run?.abandon();
+    }
+  }
+
+  #tell(action: ContainerAction, container: SimulatedContainer): void {
+    this.events.publish({
+      action,
+      containerId: container.id,
+      containerName: container.name,
+      image: container.origin.spec.image,
+      exitCode: action === ContainerAction.DIED ? container.exitCode : 0,
+      timeNs: BigInt(Math.round(this.#clock.now() * 1e6)),
+    });
+  }
+}
