@@ -88,11 +88,11 @@ const plants: Readonly<Record<string, Plant>> = {
   "generated messages are built only where messages are made": {
     rule: rules.generatedValues,
     kept: {
-      "src/control-plane/services/a.ts": 'import { BSchema } from "../../gen/b_pb.js";',
-      "src/agent/execution/operations/a.ts": 'import { BSchema } from "../../../gen/b_pb.js";',
-      "src/control-plane/dispatch/a.ts": 'import type { B } from "../../gen/b_pb.js";',
+      "src/control-plane/services/a.ts": 'import { create } from "@bufbuild/protobuf";',
+      "src/agent/execution/operations/a.ts": 'import { create } from "@bufbuild/protobuf";',
+      "src/control-plane/dispatch/a.ts": 'import { BState } from "../../gen/b_pb.js";',
     },
-    broken: { "src/control-plane/dispatch/a.ts": 'import { BSchema } from "../../gen/b_pb.js";' },
+    broken: { "src/control-plane/dispatch/a.ts": 'import { create } from "@bufbuild/protobuf";' },
   },
   "exports are named": {
     rule: rules.noDefaultExports,

@@ -36,9 +36,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   }),
   ...insideOf("src/agent", ["src/rpc", "src/resilience", "src/domain", "src/gen"], {
     config: [],
+    identity: ["config"],
     engine: ["config"],
-    execution: ["config", "engine"],
-    session: ["config", "engine", "execution"],
+    inventory: ["config", "engine"],
+    execution: ["config", "identity", "engine", "inventory"],
+    session: ["config", "identity", "engine", "inventory", "execution"],
   }),
 };
 
@@ -132,15 +134,17 @@ export const statusCodes: HouseRule = (modules) =>
         .map(({ specifier }) => `${module.path}: imports status codes from ${specifier}`),
     );
 
-/** Generated messages are built where messages are made or read, elsewhere only their types are known. */
+/** Generated messages are built where messages are made or read; elsewhere only their types and enums are known. */
 export const generatedValues: HouseRule = (modules) => {
   const allowed = /^src\/(rpc\/|client\/|cli\/|index\.ts$|(.+\/)?(services|session|operations)\/)/;
   return modules
     .filter(({ path }) => isSource({ path }) && !allowed.test(path))
     .flatMap((module) =>
-      ownTargets(module)
-        .filter(({ target }) => target.startsWith("src/gen/"))
-        .map(({ target }) => `${module.path}: imports values of ${target}, where only types may be known`),
+      module.imports
+        .filter(({ specifier, names, typeOnly }) => {
+          return !typeOnly && specifier === "@bufbuild/protobuf" && names.includes("create");
+        })
+        .map(() => `${module.path}: builds generated messages, where they may only be known`),
     );
 };
 

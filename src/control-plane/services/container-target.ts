@@ -29,10 +29,10 @@ export interface TargetRequest {
  */
 export function containerTarget(inventory: FleetInventory, request: TargetRequest): ContainerTarget {
   if (request.container === undefined) {
-    return { host: hostForCreate(inventory, request.host), container: request.name ?? "" };
+    return { host: identityOf(hostForCreate(inventory, request.host)), container: request.name ?? "" };
   }
   const { host, containerId, container } = inventory.resolve(request.container, request.host);
-  return { host, container: containerId ?? request.container, known: container };
+  return { host: identityOf(host), container: containerId ?? request.container, known: container };
 }
 
 /** What an earlier command was for; a repeated call is for the same, even if the container has gone by that command. */
@@ -57,6 +57,11 @@ function hostForCreate(inventory: FleetInventory, reference: string): HostIdenti
   throw new FleetError("INVALID_ARGUMENT", `host: ${description}`, {
     violations: [{ field: "host", description }],
   });
+}
+
+// A view says more than what a command remembers of its host.
+function identityOf({ hostId, hostName, agentId }: HostIdentity): HostIdentity {
+  return { hostId, hostName, agentId };
 }
 
 function namesOf(hosts: readonly HostIdentity[]): string {

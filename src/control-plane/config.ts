@@ -1,0 +1,45 @@
+import type { Logger } from "pino";
+import { FleetError } from "../domain/errors.ts";
+import type { Clock } from "../resilience/clock.ts";
+import type { SessionSettings } from "./session/session-settings.ts";
+
+/** Where to listen. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+/** What a control plane is started with. */
+export interface ControlPlaneConfig {
+  /** Folder for the database; made when it is missing. */
+  readonly dataDir: string;
+  /** For agents. Default 127.0.0.1:7443. */
+  readonly agentsListen?: ListenAddress;
+  /** For people and services. Default 127.0.0.1:7080. */
+  readonly apiListen?: ListenAddress;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  /** What differs from the defaults of sessions. */
+  readonly session?: Partial<SessionSettings>;
+  /** How many commands may be in flight for one agent. Default 1,024. */
+  readonly maxInFlightEach?: number;
+  /** Over which time agents return after a drain, in milliseconds. Default 5,000. */
+  readonly reconnectAfterMs?: number;
+}
+
+export const defaultAgentsListen: ListenAddress = { host: "127.0.0.1", port: 7443 };
+export const defaultApiListen: ListenAddress = { host: "127.0.0.1", port: 7080 };
+
+/**
+ * Refuses an address that others can reach: without TLS and keys whoever reaches a listener may do anything. Throws
+ * INVALID_ARGUMENT.
+ */
+export function requireLoopback(what: string, { host, port }: ListenAddress): void {
+  if (host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)) return;
+  throw new FleetError(
+    "INVALID_ARGUMENT",
+    `${what} would listen on ${host}:${port}, which others can reach, and this version has neither TLS nor keys yet; choose a loopback address such as 127.0.0.1:${port}`,
+  );
+}

@@ -1,0 +1,240 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { Role } from "../gen/fairlead/access/v1/role_pb.js";
+import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
+import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
+import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
+import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
+import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
+import { systemClock } from "../resilience/clock.ts";
+import { TimerWheel } from "../resilience/timer-wheel.ts";
+import { type ApiServer, startApiServer } from "../rpc/api-server.ts";
+import { HealthStates } from "../rpc/health.ts";
+import { openStorage, type Storage } from "../storage/storage.ts";
+import {
+  type ControlPlaneConfig,
+  defaultAgentsListen,
+  defaultApiListen,
+  type ListenAddress,
+  requireLoopback,
+} from "./config.ts";
+import { CommandJournal } from "./dispatch/command-journal.ts";
+import { Dispatcher } from "./dispatch/dispatcher.ts";
+import { Enrolment } from "./enrolment/enrolment.ts";
+import { RegistrationTokens } from "./enrolment/registration-tokens.ts";
+import { EventLog } from "./events/event-log.ts";
+import { FleetInventory } from "./inventory/fleet-inventory.ts";
+import { AgentStreams } from "./session/agent-streams.ts";
+import { type AgentsListener, startAgentsListener } from "./session/agents-listener.ts";
+import { SessionRegistry, type Sessions } from "./session/session-registry.ts";
+import { defaultSessionSettings } from "./session/session-settings.ts";
+import { createCommandService } from "./services/command-service.ts";
+import { createContainerService } from "./services/container-service.ts";
+import { createEventService } from "./services/event-service.ts";
+import { createHostService } from "./services/host-service.ts";
+import { createRegistrationTokenService } from "./services/registration-token-service.ts";
+
+/** A control plane that runs. */
+export interface ControlPlane {
+  readonly agentsAddress: ListenAddress;
+  readonly apiAddress: ListenAddress;
+  /** Creates a registration token for one agent, for whoever starts both in one process. */
+  createToken(description: string): Promise<string>;
+  /** For benchmarks and tests that go past the API. */
+  readonly dispatcher: Dispatcher;
+  readonly sessions: Sessions;
+  readonly inventory: FleetInventory;
+  readonly events: EventLog;
+  /**
+   * Accepts nothing new, lets what runs finish for at most `graceMs`, and ends everything. Resolves when nothing is left. May be called
+   * while an earlier call is under way: the shorter grace counts.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Starts a control plane: opens its database, then both listeners. Rejects with a `FleetError` that says what to do when the data
+ * folder cannot be used, an address is taken, or an address could be reached by others.
+ */
+export async function startControlPlane(config: ControlPlaneConfig): Promise<ControlPlane> {
+  const agentsListen = config.agentsListen ?? defaultAgentsListen;
+  const apiListen = config.apiListen ?? defaultApiListen;
+  requireLoopback("the agents' listener", agentsListen);
+  requireLoopback("the API", apiListen);
+  const storage = await openStorage({ path: `${config.dataDir}/fairlead.db`, logger: config.logger });
+  try {
+    const rooms = await furnish(config, storage);
+    return await open(config, rooms, agentsListen, apiListen);
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+type Rooms = Awaited<ReturnType<typeof furnish>>;
+
+/** Builds every room and connects them; nobody listens yet. */
+async function furnish(config: ControlPlaneConfig, storage: Storage) {
+  const { logger, clock = systemClock, random = Math.random } = config;
+  const base = { storage, clock, logger, random, wheel: new TimerWheel() };
+  await storage.fleet.markAllOffline();
+  const events = new EventLog(base);
+  const inventory = new FleetInventory();
+  for (const host of await storage.fleet.all()) {
+    inventory.setHost({ hostId: host.id, hostName: host.name, agentId: host.agentId });
+  }
+  const sessions = new SessionRegistry();
+  const journal = new CommandJournal({ ...base, events });
+  const openCommands = await journal.recover();
+  if (openCommands > 0) {
+    logger.info({ openCommands }, "commands of an earlier run have not ended; their agents will tell");
+  }
+  const { maxInFlightEach } = config;
+  const dispatcher = new Dispatcher({
+    ...base,
+    sessions,
+    journal,
+    ...(maxInFlightEach === undefined ? {} : { maxInFlightEach }),
+  });
+  const enrolment = new Enrolment({ ...base, events });
+  const tokens = new RegistrationTokens({ ...base, events, caDigest: () => "none" });
+  const settings = { ...defaultSessionSettings, ...config.session };
+  const streams = new AgentStreams({
+    ...base,
+    enrolment,
+    registry: sessions,
+    inventory,
+    events,
+    traffic: dispatcher,
+    settings,
+  });
+  return {
+    ...base,
+    events,
+    inventory,
+    sessions,
+    journal,
+    dispatcher,
+    tokens,
+    streams,
+    health: new HealthStates(),
+  };
+}
+
+function routes(rooms: Rooms): (router: ConnectRouter) => void {
+  return (router) =>
+    router
+      .service(ContainerService, createContainerService(rooms))
+      .service(HostService, createHostService(rooms))
+      .service(RegistrationTokenService, createRegistrationTokenService(rooms))
+      .service(CommandService, createCommandService(rooms))
+      .service(EventService, createEventService(rooms));
+}
+
+async function open(
+  config: ControlPlaneConfig,
+  rooms: Rooms,
+  agentsListen: ListenAddress,
+  apiListen: ListenAddress,
+): Promise<ControlPlane> {
+  const { streams, health, logger } = rooms;
+  const agents = await startAgentsListener({ ...agentsListen, take: (call) => streams.take(call) });
+  health.set("storage", "SERVING");
+  let api: ApiServer;
+  try {
+    api = await startApiServer({
+      listen: apiListen,
+      routes: routes(rooms),
+      // Whoever reaches a loopback address may do everything, until there are keys.
+      authenticate: () => ({ name: "local", role: Role.ADMIN }),
+      health,
+      logger,
+    });
+  } catch (error) {
+    agents.close();
+    throw error;
+  }
+  const running = new Running(config, rooms, agents, api);
+  return {
+    agentsAddress: { host: agents.host, port: agents.port },
+    apiAddress: api.address,
+    async createToken(description) {
+      const created = await rooms.tokens.create({
+        description,
+        lifetimeMs: undefined,
+        maxUses: undefined,
+        createdBy: "local",
+        address: "this process",
+      });
+      return created.token;
+    },
+    dispatcher: rooms.dispatcher,
+    sessions: rooms.sessions,
+    inventory: rooms.inventory,
+    events: rooms.events,
+    close: (graceMs = 10_000) => running.close(graceMs),
+  };
+}
+
+// How often a database that failed is tried again, and its health told.
+const probeIntervalMs = 5_000;
+
+/** The end of a control plane, in order: no new calls, no new sessions, what runs, sessions, listeners, database. */
+class Running {
+  readonly #config: ControlPlaneConfig;
+  readonly #rooms: Rooms;
+  readonly #agents: AgentsListener;
+  readonly #api: ApiServer;
+  readonly #probe: NodeJS.Timeout;
+  readonly #hurry = new AbortController();
+  #closing: Promise<void> | undefined;
+
+  constructor(config: ControlPlaneConfig, rooms: Rooms, agents: AgentsListener, api: ApiServer) {
+    this.#config = config;
+    this.#rooms = rooms;
+    this.#agents = agents;
+    this.#api = api;
+    this.#probe = setInterval(() => void this.#checkStorage(), probeIntervalMs);
+    this.#probe.unref();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close();
+    const stop = new AbortController();
+    const hurry = delay(graceMs, undefined, { signal: stop.signal }).then(
+      () => this.#hurry.abort(),
+      () => undefined,
+    );
+    await this.#closing;
+    stop.abort();
+    await hurry;
+  }
+
+  async #close(): Promise<void> {
+    const { streams, dispatcher, events, storage } = this.#rooms;
+    clearInterval(this.#probe);
+    this.#agents.setServing(false);
+    streams.drain(this.#config.reconnectAfterMs ?? 5_000);
+    const drained = this.#api.drain();
+    await dispatcher.drain(this.#hurry.signal);
+    events.close();
+    await Promise.race([drained, aborted(this.#hurry.signal)]);
+    await this.#api.close();
+    await streams.close();
+    this.#agents.close();
+    await storage.close();
+  }
+
+  async #checkStorage(): Promise<void> {
+    const { storage, health } = this.#rooms;
+    if (!storage.healthy()) await storage.probe();
+    health.set("storage", storage.healthy() ? "SERVING" : "NOT_SERVING");
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+}

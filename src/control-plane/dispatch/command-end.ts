@@ -1,0 +1,70 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { CommandEnd } from "../../domain/command-state.ts";
+import { FleetError, isReason, type Reason } from "../../domain/errors.ts";
+import type { CommandResult, Failure } from "../../gen/fairlead/agent/v1/command_pb.js";
+import { OperationOutcomeSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
+
+/** How a command ended, as the journal keeps it. */
+export interface EndOfCommand {
+  readonly state: CommandEnd;
+  /** Empty for a good end. */
+  readonly reason: Reason | "";
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly changed: boolean;
+  /** Serialised OperationOutcome; empty unless the end is good. */
+  readonly outcome: Uint8Array;
+}
+
+const nothing = new Uint8Array(0);
+
+/** The end that an agent's result tells of. */
+export function endFromResult(result: CommandResult): EndOfCommand {
+  if (result.end.case === "outcome") {
+    const { value } = result.end;
+    const outcome = toBinary(OperationOutcomeSchema, value);
+    return { state: "SUCCEEDED", reason: "", message: "", metadata: {}, changed: value.changed, outcome };
+  }
+  if (result.end.case === undefined) {
+    return endFromError(
+      new FleetError("INVALID_RESULT", "the agent's result says neither success nor failure"),
+    );
+  }
+  return endFromError(
+    errorFromFailure(result.end.value),
+    result.startedTime !== undefined && timestampMs(result.startedTime) > 0,
+  );
+}
+
+/** The end that an error stands for. `started` says whether the agent may have begun to execute the command. */
+export function endFromError(error: FleetError, started = true): EndOfCommand {
+  return {
+    state: stateOf(error.reason, started),
+    reason: error.reason,
+    message: error.message,
+    metadata: error.metadata,
+    changed: false,
+    outcome: nothing,
+  };
+}
+
+/** An agent's failure as an error. One without text is still a failure, and a reason of a newer agent keeps its word as metadata. */
+export function errorFromFailure({ reason, message, metadata }: Failure): FleetError {
+  const known = isReason(reason) ? reason : "OPERATION_FAILED";
+  const unknown = known === reason || reason === "" ? {} : { reason };
+  return new FleetError(
+    known,
+    message || `the agent reported ${reason || "a failure"} and said nothing more about it`,
+    {
+      metadata: { ...metadata, ...unknown },
+    },
+  );
+}
+
+function stateOf(reason: Reason, started: boolean): CommandEnd {
+  if (reason === "OUTCOME_UNKNOWN") return "OUTCOME_UNKNOWN";
+  if (reason === "CANCELLED" && !started) return "CANCELLED";
+  if (reason === "COMMAND_EXPIRED" || (reason === "DEADLINE_EXCEEDED" && !started)) return "EXPIRED";
+  return "FAILED";
+}

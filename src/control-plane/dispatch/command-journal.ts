@@ -1,0 +1,155 @@
+import type { Logger } from "pino";
+import { canBecome, hasEnded } from "../../domain/command-state.ts";
+import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import type { CommandRecord, NewEvent } from "../../storage/records.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { EventLog } from "../events/event-log.ts";
+import type { EndOfCommand } from "./command-end.ts";
+
+/** What changes when a command goes on without ending. */
+export type CommandProgress = Pick<CommandRecord, "state"> &
+  Partial<Pick<CommandRecord, "attempt" | "sessionEpoch" | "journalId" | "dispatchTime" | "acceptTime">>;
+
+interface OpenCommand {
+  record: CommandRecord;
+  /** Set while its end is being written: the first end wins. */
+  ending: boolean;
+  readonly watchers: Set<(record: CommandRecord) => void>;
+}
+
+const nothing = new Uint8Array(0);
+
+/**
+ * The server's journal of commands that change something. Those that have not ended are in memory as well; nothing is
+ * told of a command that is not committed. All that happens in one turn of the event loop is one transaction.
+ */
+export class CommandJournal {
+  readonly #storage: Storage;
+  readonly #events: EventLog;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #open = new Map<string, OpenCommand>();
+  readonly #openByAgent = new Map<string, Set<string>>();
+
+  constructor(parts: { storage: Storage; events: EventLog; clock: Clock; logger: Logger }) {
+    this.#storage = parts.storage;
+    this.#events = parts.events;
+    this.#clock = parts.clock;
+    this.#logger = parts.logger;
+  }
+
+  /** Reads what had not ended when the process before this one did. To be called once, before anything else. */
+  async recover(): Promise<number> {
+    for (const record of await this.#storage.commands.open()) this.#remember(record);
+    return this.#open.size;
+  }
+
+  /** How many commands have not ended. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /** A command that has not ended. */
+  open(commandId: string): CommandRecord | undefined {
+    return this.#open.get(commandId)?.record;
+  }
+
+  /** An agent's commands that have not ended, oldest first. */
+  openOf(agentId: string): CommandRecord[] {
+    return [...(this.#openByAgent.get(agentId) ?? [])].flatMap((id) => this.open(id) ?? []);
+  }
+
+  /** How many of an agent's commands have not ended. */
+  openCountOf(agentId: string): number {
+    return this.#openByAgent.get(agentId)?.size ?? 0;
+  }
+
+  /** A command, ended or not. */
+  async find(commandId: string): Promise<CommandRecord | undefined> {
+    return this.open(commandId) ?? (await this.#storage.commands.get(commandId));
+  }
+
+  /** Writes a new command. Resolves when it is committed; until then it does not exist. */
+  async add(record: CommandRecord): Promise<void> {
+    await this.#storage.commit({ commands: [record] });
+    this.#remember(record);
+  }
+
+  /** Notes that a command went on. Ignored when it has ended, or ends just now. Not waited for: losing it loses nothing. */
+  advance(commandId: string, progress: CommandProgress): void {
+    const open = this.#open.get(commandId);
+    if (open === undefined || open.ending || !canBecome(open.record.state, progress.state)) return;
+    const advanced = { ...open.record, ...progress };
+    open.record = { ...advanced, transitions: [...advanced.transitions, this.#transition(advanced)] };
+    this.#storage.commit({ commands: [open.record] }).catch((error: unknown) => {
+      this.#logger.error({ err: error, command_id: commandId }, "a command's progress could not be stored");
+    });
+  }
+
+  /**
+   * Ends a command and tells whoever waits, after the commit. False: it has ended before, or ends just now, and nothing changes. Rejects
+   * when the end cannot be stored; the command is then still open.
+   */
+  async end(commandId: string, end: EndOfCommand): Promise<boolean> {
+    const open = this.#open.get(commandId);
+    if (open === undefined || open.ending) return false;
+    open.ending = true;
+    const endTime = this.#clock.now();
+    const ended = { ...open.record, ...end, endTime, payload: nothing };
+    const record = { ...ended, transitions: [...ended.transitions, this.#transition(ended)] };
+    try {
+      await this.#storage.commit({ commands: [record], events: [this.#ended(record)] });
+    } catch (error) {
+      open.ending = false;
+      throw error;
+    }
+    this.#forget(record);
+    for (const tell of open.watchers) tell(record);
+    return true;
+  }
+
+  /** Calls back when the command ends. Returns how to take that back; undefined when it is not open. */
+  onEnd(commandId: string, tell: (record: CommandRecord) => void): (() => void) | undefined {
+    const open = this.#open.get(commandId);
+    if (open === undefined) return undefined;
+    open.watchers.add(tell);
+    return () => open.watchers.delete(tell);
+  }
+
+  #remember(record: CommandRecord): void {
+    if (hasEnded(record.state)) return;
+    this.#open.set(record.id, { record, ending: false, watchers: new Set() });
+    const ids = this.#openByAgent.get(record.agentId);
+    if (ids === undefined) this.#openByAgent.set(record.agentId, new Set([record.id]));
+    else ids.add(record.id);
+  }
+
+  #forget({ id, agentId }: CommandRecord): void {
+    this.#open.delete(id);
+    const ids = this.#openByAgent.get(agentId);
+    ids?.delete(id);
+    if (ids?.size === 0) this.#openByAgent.delete(agentId);
+  }
+
+  #transition({ state, attempt, sessionEpoch }: CommandRecord): CommandRecord["transitions"][number] {
+    return { state, time: this.#clock.now(), attempt, sessionEpoch };
+  }
+
+  #ended(record: CommandRecord): NewEvent {
+    return this.#events.make({
+      type: EventType.COMMAND_ENDED,
+      hostId: record.hostId,
+      hostName: record.hostName,
+      containerName: record.container,
+      commandId: record.id,
+      actor: record.caller,
+      attributes: {
+        operation: record.operation,
+        state: record.state,
+        ...(record.reason === "" ? {} : { reason: record.reason }),
+        duration_ms: `${(record.endTime ?? record.createTime) - record.createTime}`,
+      },
+    });
+  }
+}

@@ -1,0 +1,56 @@
+import type { Operation, OperationOutcome } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import { FleetError } from "../../domain/errors.ts";
+
+/** The agent that a command is for. */
+export interface CommandTarget {
+  readonly hostId: string;
+  readonly hostName: string;
+  readonly agentId: string;
+}
+
+/** What somebody wants done. */
+export interface DispatchRequest {
+  readonly host: CommandTarget;
+  readonly operation: Operation;
+  /** The container as the command names it, for the journal. */
+  readonly container: string;
+  /** How long it may take, in milliseconds. Undefined: as the operation's traits say. */
+  readonly timeoutMs: number | undefined;
+  /** What the operation itself may wait for, in milliseconds; added to the operation's own default. */
+  readonly graceMs?: number | undefined;
+  readonly caller: string;
+  /** The caller's key; empty: none. Only for what changes something. */
+  readonly requestId: string;
+  /** Digest of the request that the key stands for. */
+  readonly requestDigest: Uint8Array;
+  /** The caller has gone, or its deadline has passed. Undoes nothing. */
+  readonly signal: AbortSignal;
+}
+
+/** A command that ended well. */
+export interface Dispatched {
+  readonly commandId: string;
+  readonly outcome: OperationOutcome;
+}
+
+/** The host's agent has no session. */
+export function agentOffline({ hostId, hostName }: CommandTarget): FleetError {
+  return new FleetError("AGENT_OFFLINE", `the agent of host ${hostName} is not connected`, {
+    metadata: { host_id: hostId, host_name: hostName },
+  });
+}
+
+/** The agent has enough to do. */
+export function agentBusy({ hostName }: CommandTarget, why: string): FleetError {
+  return new FleetError("AGENT_BUSY", `the agent of host ${hostName} is busy: ${why}`, {
+    retryAfterMs: 1_000,
+  });
+}
+
+/** A command is larger than a frame. */
+export function commandTooLarge(bytes: number): FleetError {
+  return new FleetError(
+    "INVALID_ARGUMENT",
+    `the command takes ${bytes} bytes, which is more than fits into one frame`,
+  );
+}

@@ -1,0 +1,149 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import { AgentStreamResponseSchema } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
+import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
+import { FrameWriter } from "../../rpc/frame-writer.ts";
+import { grpcErrorFrom } from "../../rpc/grpc-error.ts";
+import type { AgentCall } from "./agent-call.ts";
+import type { SessionSettings } from "./session-settings.ts";
+
+/** Which session this is. */
+export interface SessionIdentity {
+  readonly sessionId: string;
+  readonly agentId: string;
+  readonly hostId: string;
+  readonly hostName: string;
+  /** The fencing number. */
+  readonly epoch: number;
+  /** The agent's journal, in hex. */
+  readonly journalId: string;
+  /** Random for each process of an agent, in hex. */
+  readonly instanceId: string;
+  readonly address: string;
+}
+
+/** What a session is made of. */
+export interface SessionParts {
+  readonly identity: SessionIdentity;
+  readonly call: AgentCall;
+  readonly settings: SessionSettings;
+  readonly wheel: TimerWheel;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+const frameFieldNumber = AgentStreamResponseSchema.field.frame.number;
+
+/**
+ * One session of one agent, from the welcome to the end of its stream. It ends once, for one reason: the stream broke,
+ * the agent was silent for longer than its lease, or somebody called `end`. From then on nothing is sent.
+ */
+export class AgentSession {
+  readonly identity: SessionIdentity;
+  /** Resolves with the reason when the session has ended. Never rejects. */
+  readonly ended: Promise<FleetError>;
+  readonly logger: Logger;
+  readonly #parts: SessionParts;
+  readonly #writer: FrameWriter;
+  readonly #resolveEnded: (reason: FleetError) => void;
+  #heardAt: number;
+  #sentAt: number;
+  #lease: WheelTimer;
+  #heartbeat: WheelTimer;
+  #over = false;
+
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
+    this.identity = parts.identity;
+    this.logger = parts.logger.child({
+      agent_id: parts.identity.agentId,
+      host: parts.identity.hostName,
+      session_epoch: parts.identity.epoch,
+    });
+    const { promise, resolve } = Promise.withResolvers<FleetError>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+    this.#writer = new FrameWriter({
+      sink: parts.call,
+      frameFieldNumber,
+      maxFrameBytes: parts.settings.maxFrameBytes,
+      maxQueuedBytes: parts.settings.maxQueuedBytes,
+    });
+    this.#heardAt = parts.clock.monotonic();
+    this.#sentAt = this.#heardAt;
+    this.#lease = parts.wheel.schedule(parts.settings.leaseMs, () => this.#checkLease());
+    this.#heartbeat = parts.wheel.schedule(this.#heartbeatDelay(), () => this.#beat());
+  }
+
+  /** Whether it has ended. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Whether a serialised frame of one item can be sent at all. */
+  fits(item: Uint8Array): boolean {
+    return this.#writer.fits(item.byteLength);
+  }
+
+  /** Sends an item, a serialised ControlFrame, with the next frame. False: the session has ended, or too much waits for the agent to read. */
+  send(item: Uint8Array): boolean {
+    const queued = this.#writer.push(item);
+    if (queued) this.#sentAt = this.#parts.clock.monotonic();
+    return queued;
+  }
+
+  /** Renews the lease: something came from the agent. */
+  renew(): void {
+    this.#heardAt = this.#parts.clock.monotonic();
+  }
+
+  /** Waits until all that was sent is on its way, or the session is over. */
+  flushed(): Promise<void> {
+    return this.#writer.drained();
+  }
+
+  /** Ends the session and tells the agent why. Only the first call counts. */
+  end(reason: FleetError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#lease.cancel();
+    this.#heartbeat.cancel();
+    this.#writer.close();
+    this.#parts.call.emit("error", grpcErrorFrom(reason, this.logger));
+    this.#resolveEnded(reason);
+  }
+
+  #checkLease(): void {
+    const { leaseMs } = this.#parts.settings;
+    const silentMs = this.#parts.clock.monotonic() - this.#heardAt;
+    if (silentMs >= leaseMs) {
+      this.end(new FleetError("LEASE_EXPIRED", `the agent was silent for ${Math.round(silentMs)} ms`));
+      return;
+    }
+    this.#lease = this.#parts.wheel.schedule(leaseMs - silentMs, () => this.#checkLease());
+  }
+
+  // A frame of any kind is a heartbeat as well, so that only silence is broken by an empty one.
+  #beat(): void {
+    const delayMs = this.#heartbeatDelay();
+    const quietMs = this.#parts.clock.monotonic() - this.#sentAt;
+    if (quietMs < delayMs / 2) {
+      this.#heartbeat = this.#parts.wheel.schedule(delayMs - quietMs, () => this.#beat());
+      return;
+    }
+    const sentTime = timestampFromMs(this.#parts.clock.now());
+    this.send(toBinary(ControlFrameSchema, create(ControlFrameSchema, { sentTime })));
+    this.#heartbeat = this.#parts.wheel.schedule(delayMs, () => this.#beat());
+  }
+
+  // 10 % jitter either way, so that thousands of sessions that began together do not beat together.
+  #heartbeatDelay(): number {
+    return this.#parts.settings.heartbeatIntervalMs * (0.9 + 0.2 * this.#parts.random());
+  }
+}

@@ -1,0 +1,209 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import { newId } from "../../domain/ids.ts";
+import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
+import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import type { TimerWheel } from "../../resilience/timer-wheel.ts";
+import { grpcErrorFrom } from "../../rpc/grpc-error.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Enrolment } from "../enrolment/enrolment.ts";
+import type { EventLog } from "../events/event-log.ts";
+import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { type AgentCall, sendMessage } from "./agent-call.ts";
+import { AgentSession, type SessionIdentity } from "./agent-session.ts";
+import type { CommandTraffic } from "./command-traffic.ts";
+import { FrameIntake } from "./frame-intake.ts";
+import { type Handshaken, shakeHands } from "./handshake.ts";
+import type { SessionRegistry } from "./session-registry.ts";
+import type { SessionSettings } from "./session-settings.ts";
+
+/** What agents' streams need. */
+export interface AgentStreamsParts {
+  readonly enrolment: Enrolment;
+  readonly registry: SessionRegistry;
+  readonly storage: Storage;
+  readonly inventory: FleetInventory;
+  readonly events: EventLog;
+  readonly traffic: CommandTraffic;
+  readonly settings: SessionSettings;
+  readonly wheel: TimerWheel;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/** Leads each stream of an agent from its first byte to its end: handshake, admission, frames, farewell. */
+export class AgentStreams {
+  readonly #parts: AgentStreamsParts;
+  readonly #handshakes = new Set<AbortController>();
+  readonly #running = new Set<Promise<void>>();
+  #draining: FleetError | undefined;
+
+  constructor(parts: AgentStreamsParts) {
+    this.#parts = parts;
+  }
+
+  /** How many streams have no identity yet. */
+  get handshakes(): number {
+    return this.#handshakes.size;
+  }
+
+  /** Takes a new stream. Never throws; whatever goes wrong ends the stream with its reason. */
+  take(call: AgentCall): void {
+    const done = this.#serve(call).catch((error: unknown) => {
+      call.emit("error", grpcErrorFrom(error, this.#parts.logger));
+      call.resume();
+    });
+    this.#running.add(done);
+    void done.finally(() => this.#running.delete(done));
+  }
+
+  /** Accepts no new session, and tells every agent to come back at some moment within `reconnectAfterMs`. */
+  drain(reconnectAfterMs: number): void {
+    if (this.#draining !== undefined) return;
+    this.#draining = new FleetError("DRAINING", "the control plane is going away", {
+      retryAfterMs: reconnectAfterMs,
+    });
+    for (const handshake of this.#handshakes) handshake.abort(this.#draining);
+    const drain = { reason: this.#draining.message, reconnectAfter: durationFromMs(reconnectAfterMs) };
+    const frame = toBinary(ControlFrameSchema, create(ControlFrameSchema, { drain }));
+    for (const session of this.#parts.registry.all()) session.send(frame);
+  }
+
+  /** Ends every session and waits until all that was to be written about them is written. */
+  async close(): Promise<void> {
+    this.drain(0);
+    const reason = this.#draining ?? new FleetError("DRAINING", "the control plane is going away");
+    for (const session of this.#parts.registry.all()) session.end(reason);
+    await Promise.all(this.#running);
+  }
+
+  async #serve(call: AgentCall): Promise<void> {
+    const handshaken = await this.#handshake(call);
+    const session = await this.#open(call, handshaken);
+    const reason = await session.ended;
+    await this.#farewell(session, reason);
+  }
+
+  async #handshake(call: AgentCall): Promise<Handshaken> {
+    const { enrolment, settings, wheel } = this.#parts;
+    if (this.#draining !== undefined) throw this.#draining;
+    if (this.#handshakes.size >= settings.maxHandshakes) {
+      throw new FleetError("OVERLOADED", "too many agents are introducing themselves at once", {
+        retryAfterMs: 5_000,
+      });
+    }
+    const handshake = new AbortController();
+    this.#handshakes.add(handshake);
+    const timeout = wheel.schedule(settings.handshakeTimeoutMs, () =>
+      handshake.abort(
+        new FleetError("HANDSHAKE_TIMEOUT", `no Hello came within ${settings.handshakeTimeoutMs} ms`),
+      ),
+    );
+    try {
+      return await shakeHands(call, enrolment, handshake.signal);
+    } finally {
+      timeout.cancel();
+      this.#handshakes.delete(handshake);
+    }
+  }
+
+  /** The epoch is stored before the welcome is sent, and the older session is over before this one takes commands. */
+  async #open(call: AgentCall, { host, hello, facts }: Handshaken): Promise<AgentSession> {
+    const { storage, traffic, inventory, settings, clock } = this.#parts;
+    const instanceId = Buffer.from(hello.instanceId).toString("hex");
+    const journalId = Buffer.from(hello.journalId).toString("hex");
+    const acknowledged = await traffic.settled(host.agentId, hello.heldResultCommandIds);
+    const { agentVersion } = hello;
+    const begun = await storage.fleet.beginSession(host.agentId, {
+      now: clock.now(),
+      facts,
+      agentVersion,
+      instanceId,
+      journalId,
+    });
+    if (begun === undefined) {
+      throw new FleetError("AGENT_REVOKED", `host ${host.name} was deleted; enrol it again with a new token`);
+    }
+    const identity: SessionIdentity = {
+      sessionId: newId(),
+      agentId: host.agentId,
+      hostId: host.id,
+      hostName: begun.host.name,
+      epoch: begun.epoch,
+      journalId,
+      instanceId,
+      address: call.getPeer(),
+    };
+    if (this.#draining !== undefined) {
+      await storage.fleet.endSession(host.agentId, begun.epoch, clock.now());
+      throw this.#draining;
+    }
+    const session = new AgentSession({ ...this.#parts, identity, call });
+    this.#admit(session);
+    sendMessage(call, {
+      case: "welcome",
+      value: {
+        ...identity,
+        sessionEpoch: begun.epoch,
+        heartbeatInterval: durationFromMs(settings.heartbeatIntervalMs),
+        leaseDuration: durationFromMs(settings.leaseMs),
+        maxFrameBytes: settings.maxFrameBytes,
+        acknowledgedCommandIds: acknowledged,
+        serverTime: timestampFromMs(clock.now()),
+      },
+    });
+    inventory.setHost(identity);
+    inventory.resetSnapshot(identity.hostId);
+    inventory.setOnline(identity.hostId, true);
+    this.#record(EventType.HOST_ONLINE, session, { address: identity.address });
+    session.logger.info({ session_id: identity.sessionId, address: identity.address }, "session opened");
+    traffic.opened(session, hello);
+    new FrameIntake({ ...this.#parts, session, call }).start();
+    return session;
+  }
+
+  #admit(session: AgentSession): void {
+    let older: AgentSession | undefined;
+    try {
+      older = this.#parts.registry.admit(session);
+    } catch (error) {
+      session.end(
+        error instanceof FleetError
+          ? error
+          : new FleetError("INTERNAL", "admission failed", { cause: error }),
+      );
+      throw error;
+    }
+    if (older === undefined) return;
+    // Its reads fail, and its journaled commands are compared with the hello, before the new session takes any.
+    this.#parts.traffic.closed(
+      older,
+      new FleetError("SESSION_SUPERSEDED", "a newer session of this agent took over"),
+    );
+    this.#record(EventType.SESSION_SUPERSEDED, older);
+  }
+
+  async #farewell(session: AgentSession, reason: FleetError): Promise<void> {
+    const { registry, traffic, inventory, storage, clock } = this.#parts;
+    session.logger.info({ reason: reason.reason, err: reason.message }, "session ended");
+    if (!registry.release(session)) return;
+    traffic.closed(session, reason);
+    inventory.setOnline(session.identity.hostId, false);
+    this.#record(EventType.HOST_OFFLINE, session, { reason: reason.reason });
+    try {
+      await storage.fleet.endSession(session.identity.agentId, session.identity.epoch, clock.now());
+    } catch (error) {
+      session.logger.error({ err: error }, "the end of a session could not be stored");
+    }
+  }
+
+  #record(type: EventType, session: AgentSession, attributes: Record<string, string> = {}): void {
+    const { hostId, hostName, sessionId, epoch } = session.identity;
+    const position = { session_id: sessionId, session_epoch: `${epoch}` };
+    this.#parts.events.record({ type, hostId, hostName, attributes: { ...position, ...attributes } });
+  }
+}

@@ -1,0 +1,212 @@
+import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { FleetError } from "../../domain/errors.ts";
+import { AgentStreamRequestSchema } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
+import {
+  AcceptanceSchema,
+  type CommandResult,
+  CommandResultSchema,
+  type ResultPart,
+  ResultPartSchema,
+} from "../../gen/fairlead/agent/v1/command_pb.js";
+import { type AgentFrame, AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
+import { HostEventSchema, InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
+import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
+import type { WireMessage } from "../../rpc/grpc-service.ts";
+import { violationsOf } from "../../rpc/message-validator.ts";
+import type { EventDraft, EventLog } from "../events/event-log.ts";
+import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import type { AgentCall } from "./agent-call.ts";
+import type { AgentSession } from "./agent-session.ts";
+import type { CommandTraffic } from "./command-traffic.ts";
+import { eventFromHost } from "./host-events.ts";
+import { ResultAssembly } from "./result-assembly.ts";
+import type { SessionSettings } from "./session-settings.ts";
+
+/** Where the contents of frames go. */
+export interface IntakeParts {
+  readonly session: AgentSession;
+  readonly call: AgentCall;
+  readonly settings: SessionSettings;
+  readonly traffic: CommandTraffic;
+  readonly inventory: FleetInventory;
+  readonly events: EventLog;
+}
+
+// The tag and the length of a frame inside its message.
+const envelopeBytes = 16;
+
+// An agent that sends nothing but odd items is counted, but does not fill the event log.
+const maxRefusalEvents = 100;
+
+const maxOpenAssemblies = 64;
+
+/**
+ * Reads the frames of one session. A message that is no frame, does not decode or is too large ends the session; an item
+ * that breaks a bound costs only itself. While too many facts wait to be stored the stream is read no further, so that
+ * memory stays bounded.
+ */
+export class FrameIntake {
+  readonly #parts: IntakeParts;
+  readonly #assembly = new ResultAssembly(maxOpenAssemblies);
+  #unstoredEvents = 0;
+  #refusedItems = 0;
+  #engineState = EngineState.UNSPECIFIED;
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts to read, until the session ends. */
+  start(): void {
+    const { call, session } = this.#parts;
+    const onData = (message: WireMessage) => this.#take(message);
+    const onGone = () => session.end(new FleetError("SESSION_LOST", "the agent closed the session"));
+    const onLost = () => session.end(new FleetError("SESSION_LOST", "the connection to the agent was lost"));
+    call.on("data", onData).on("end", onGone).on("cancelled", onLost).on("close", onLost);
+    void session.ended.then(() => {
+      call.off("data", onData).off("end", onGone).off("cancelled", onLost).off("close", onLost);
+      // What still arrives is read and thrown away, so that the stream can end.
+      call.resume();
+    });
+    if (call.cancelled) onLost();
+    else call.resume();
+  }
+
+  #take(message: WireMessage): void {
+    const { session } = this.#parts;
+    if (session.over) return;
+    try {
+      const frame = this.#frameFrom(message);
+      session.renew();
+      if (frame !== undefined) this.#route(frame);
+    } catch (error) {
+      session.end(
+        error instanceof FleetError
+          ? error
+          : new FleetError("INTERNAL", "a frame could not be taken in", { cause: error }),
+      );
+      if (!(error instanceof FleetError)) {
+        session.logger.error({ err: error }, "a frame could not be taken in");
+      }
+    }
+  }
+
+  #frameFrom(message: WireMessage): AgentFrame | undefined {
+    const { maxFrameBytes } = this.#parts.settings;
+    if (message.byteLength > maxFrameBytes + envelopeBytes) {
+      throw new FleetError(
+        "PROTOCOL_VIOLATION",
+        `a frame of ${message.byteLength} bytes: the limit is ${maxFrameBytes}`,
+      );
+    }
+    const { message: content } = decode(message);
+    if (content.case === "hello") {
+      throw new FleetError("PROTOCOL_VIOLATION", "a second Hello in one session: expected a frame");
+    }
+    if (content.case === undefined) return undefined;
+    const violations = violationsOf(AgentFrameSchema, content.value);
+    if (violations.length > 0) {
+      throw new FleetError("INVALID_ARGUMENT", "a frame breaks its bounds", { violations });
+    }
+    return content.value;
+  }
+
+  #route(frame: AgentFrame): void {
+    const { session, traffic, inventory } = this.#parts;
+    for (const acceptance of this.#good(AcceptanceSchema, frame.acceptances)) {
+      traffic.accepted(session, acceptance);
+    }
+    for (const result of frame.results) this.#result(result);
+    for (const part of this.#good(ResultPartSchema, frame.resultParts)) this.#part(part);
+    for (const update of this.#good(InventoryUpdateSchema, frame.inventory)) {
+      inventory.apply(session.identity.hostId, update);
+    }
+    if (frame.engineState !== EngineState.UNSPECIFIED) this.#engine(frame.engineState);
+    const drafts = this.#good(HostEventSchema, frame.hostEvents)
+      .map((event) => eventFromHost(event, session.identity))
+      .filter((draft) => draft !== undefined);
+    if (drafts.length > 0) void this.#store(drafts);
+  }
+
+  #result(result: CommandResult): void {
+    const { session, traffic } = this.#parts;
+    const [violation] = violationsOf(CommandResultSchema, result);
+    if (violation === undefined) {
+      traffic.ended(session, result);
+      return;
+    }
+    const what = `${violation.field}: ${violation.description}`;
+    this.#refused("result", what);
+    traffic.invalid(
+      session,
+      result.commandId,
+      new FleetError("INVALID_RESULT", `the agent's result breaks a bound: ${what}`),
+    );
+  }
+
+  #part(part: ResultPart): void {
+    const { session, traffic } = this.#parts;
+    try {
+      const whole = this.#assembly.add(part);
+      if (whole !== undefined) this.#result(fromBinary(CommandResultSchema, whole));
+    } catch (error) {
+      const invalid =
+        error instanceof FleetError
+          ? error
+          : new FleetError("INVALID_RESULT", "the agent's result does not decode", { cause: error });
+      this.#refused("result_part", invalid.message);
+      traffic.invalid(session, part.commandId, invalid);
+    }
+  }
+
+  #engine(state: EngineState): void {
+    if (state === this.#engineState) return;
+    const { session, inventory, events } = this.#parts;
+    const { hostId, hostName } = session.identity;
+    const available = state === EngineState.AVAILABLE;
+    inventory.setEngine(hostId, available);
+    // The first word of a session is news only when it is bad.
+    if (!available || this.#engineState !== EngineState.UNSPECIFIED) {
+      events.record({
+        type: available ? EventType.ENGINE_AVAILABLE : EventType.ENGINE_UNAVAILABLE,
+        hostId,
+        hostName,
+      });
+    }
+    this.#engineState = state;
+  }
+
+  async #store(drafts: readonly EventDraft[]): Promise<void> {
+    const { call, session, events, settings } = this.#parts;
+    this.#unstoredEvents += drafts.length;
+    if (this.#unstoredEvents > settings.maxUnstoredEvents) call.pause();
+    await events.recordAll(drafts);
+    this.#unstoredEvents -= drafts.length;
+    if (!session.over && call.isPaused() && this.#unstoredEvents <= settings.maxUnstoredEvents) call.resume();
+  }
+
+  #good<Desc extends DescMessage>(schema: Desc, items: readonly MessageShape<Desc>[]): MessageShape<Desc>[] {
+    return items.filter((item) => {
+      const [violation] = violationsOf(schema, item);
+      if (violation !== undefined) this.#refused(schema.name, `${violation.field}: ${violation.description}`);
+      return violation === undefined;
+    });
+  }
+
+  #refused(item: string, violation: string): void {
+    const { session, events } = this.#parts;
+    this.#refusedItems += 1;
+    session.logger.warn({ item, violation, refused: this.#refusedItems }, "an item of a frame was refused");
+    if (this.#refusedItems > maxRefusalEvents) return;
+    const { hostId, hostName } = session.identity;
+    events.record({ type: EventType.ITEM_REFUSED, hostId, hostName, attributes: { item, violation } });
+  }
+}
+
+function decode(message: WireMessage): MessageShape<typeof AgentStreamRequestSchema> {
+  try {
+    return fromBinary(AgentStreamRequestSchema, message);
+  } catch (error) {
+    throw new FleetError("PROTOCOL_VIOLATION", "a message that does not decode", { cause: error });
+  }
+}
