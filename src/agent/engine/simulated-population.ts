@@ -1,15 +1,12 @@
-import { create } from "@bufbuild/protobuf";
-import {
-  type ContainerSpec,
-  ContainerSpecSchema,
-} from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import { PortBinding_Protocol } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 
 const roles = [
-  { name: "web", image: "nginx:1.29", ports: [{ containerPort: 80 }] },
-  { name: "api", image: "node:24", ports: [{ containerPort: 3000 }] },
-  { name: "cache", image: "redis:8", ports: [] },
-  { name: "database", image: "postgres:17", ports: [] },
-];
+  { name: "web", image: "nginx:1.29", port: 80 },
+  { name: "api", image: "node:24", port: 3000 },
+  { name: "cache", image: "redis:8", port: undefined },
+  { name: "database", image: "postgres:17", port: undefined },
+] as const;
 
 /** One container in so many is there but does not run. */
 const idleEvery = 5;
@@ -24,15 +21,54 @@ export interface SimulatedInhabitant {
 /** So many containers that a small company could have. */
 export function inventPopulation(count: number): SimulatedInhabitant[] {
   return Array.from({ length: count }, (_, index) => {
-    const role = roles[index % roles.length] ?? { name: "web", image: "nginx:1.29", ports: [] };
+    const role = roles[index % roles.length] ?? roles[0];
     return {
       name: `${role.name}-${Math.floor(index / roles.length) + 1}`,
-      spec: create(ContainerSpecSchema, {
-        image: role.image,
-        ports: role.ports,
-        labels: { "com.example.role": role.name },
-      }),
+      spec: specOfRole(role),
       running: (index + 1) % idleEvery !== 0,
     };
   });
 }
+
+function specOfRole({ name, image, port }: (typeof roles)[number]): ContainerSpec {
+  return {
+    ...plainSpec,
+    image,
+    labels: { "com.example.role": name },
+    ports:
+      port === undefined
+        ? []
+        : [
+            {
+              $typeName: "fairlead.container.v1.PortBinding",
+              containerPort: port,
+              hostPort: 0,
+              hostIp: "",
+              protocol: PortBinding_Protocol.TCP,
+            },
+          ],
+  };
+}
+
+/** A container that is in everything as its image says. */
+const plainSpec: ContainerSpec = {
+  $typeName: "fairlead.container.v1.ContainerSpec",
+  image: "",
+  command: [],
+  entrypoint: [],
+  environment: {},
+  ports: [],
+  mounts: [],
+  networks: [],
+  labels: {},
+  hostname: "",
+  user: "",
+  workingDirectory: "",
+  tty: false,
+  stdinOpen: false,
+  autoRemove: false,
+  init: false,
+  stopSignal: "",
+  readOnly: false,
+  privileged: false,
+};
