@@ -217,6 +217,7 @@ class Running {
     streams.drain(this.#config.reconnectAfterMs ?? 5_000);
     const drained = this.#api.drain();
     await dispatcher.drain(this.#hurry.signal);
+    dispatcher.close();
     events.close();
     await Promise.race([drained, aborted(this.#hurry.signal)]);
     await this.#api.close();

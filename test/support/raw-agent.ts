@@ -43,7 +43,7 @@ export class RawAgent {
   readonly #inbox: AgentStreamResponse[] = [];
   readonly #commands: Command[] = [];
   readonly frames: ControlFrame[] = [];
-  #wake: (() => void) | undefined;
+  #waiting: (() => void)[] = [];
   #over = false;
 
   constructor(port: number, identity = rawIdentity()) {
@@ -58,12 +58,12 @@ export class RawAgent {
     this.#stream.on("data", (message: WireMessage) => {
       this.#inbox.push(fromBinary(AgentStreamResponseSchema, message));
       this.#sort();
-      this.#wake?.();
+      this.#wake();
     });
     const end = (error: unknown) => {
       this.#over = true;
       resolve(fleetErrorFromGrpc(error));
-      this.#wake?.();
+      this.#wake();
     };
     this.#stream.on("error", end);
     this.#stream.on("end", () => end(new Error("the stream ended without an error")));
@@ -210,13 +210,17 @@ export class RawAgent {
     }
   }
 
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
   async #until<Value>(take: () => Value | undefined): Promise<Value> {
     for (;;) {
       const value = take();
       if (value !== undefined) return value;
       if (this.#over) throw await this.ended;
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#waiting.push(resolve);
       });
     }
   }

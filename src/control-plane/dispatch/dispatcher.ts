@@ -93,6 +93,16 @@ export class Dispatcher implements CommandTraffic {
     await promise;
   }
 
+  /** Lets go of every caller that still waits for a journaled command; the command goes on. To be called after `drain`. */
+  close(): void {
+    this.#mutations.close(
+      new FleetError(
+        "DRAINING",
+        "the control plane went away; the command goes on and can be asked for later",
+      ),
+    );
+  }
+
   async settled(agentId: string, heldCommandIds: readonly string[]): Promise<string[]> {
     const known = await Promise.all(
       heldCommandIds.filter((id) => this.#journal.open(id) === undefined).map((id) => this.#journal.find(id)),

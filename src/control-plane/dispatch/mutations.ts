@@ -40,6 +40,7 @@ export interface MutationsParts {
  */
 export class Mutations {
   readonly #parts: MutationsParts;
+  readonly #waitingCallers = new Map<(reason: FleetError) => void, string>();
   #waiting = 0;
 
   constructor(parts: MutationsParts) {
@@ -106,6 +107,11 @@ export class Mutations {
         this.#lost(record);
       } else this.#sendAgain(session, record);
     }
+  }
+
+  /** Lets go of all callers: what they wait for goes on, and ends in a later run. */
+  close(reason: FleetError): void {
+    for (const [reject, commandId] of this.#waitingCallers) reject(reason.with({ command_id: commandId }));
   }
 
   /** Ends all open commands of a host that is gone for good. */
@@ -175,6 +181,7 @@ export class Mutations {
     const onAbort = () => reject(signal.reason);
     const timer = this.#parts.wheel.schedule(timeoutMs, () => reject(stillOpen(commandId, timeoutMs)));
     signal.addEventListener("abort", onAbort, { once: true });
+    this.#waitingCallers.set(reject, commandId);
     if (signal.aborted) onAbort();
     try {
       return await promise;
@@ -182,6 +189,7 @@ export class Mutations {
       stop();
       timer.cancel();
       signal.removeEventListener("abort", onAbort);
+      this.#waitingCallers.delete(reject);
     }
   }
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../resilience/clock.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /** How long a caller's key stands for its command, docs/protocol.md "Commands". */
-const keyLifetimeMs = 24 * 60 * 60_000;
+export const keyLifetimeMs = 24 * 60 * 60_000;
 
 /** The part of a request that tells whether it is the same one again. */
 export interface KeyedRequest {
