@@ -7,6 +7,7 @@ import type { Clock } from "../../resilience/clock.ts";
 import { callerOf } from "../../rpc/caller.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { keyLifetimeMs } from "../dispatch/request-keys.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import { messageDigest } from "./canonical-digest.ts";
 import {
@@ -29,9 +30,6 @@ export interface ContainerCommandParts {
 
 /** The handlers of all methods that an agent carries out. */
 export type ContainerCommands = Pick<ServiceImpl<typeof ContainerService>, CommandMethod>;
-
-/** How long a request id stands for its command. */
-const requestIdLifetimeMs = 24 * 60 * 60_000;
 
 const noDigest = new Uint8Array(0);
 
@@ -77,7 +75,7 @@ async function findTarget(
   request: CommandRequest<CommandMethod>,
 ): Promise<ContainerTarget> {
   if (requestId !== "") {
-    const since = clock.now() - requestIdLifetimeMs;
+    const since = clock.now() - keyLifetimeMs;
     const earlier = await storage.commands.findByRequest(caller, requestId, since);
     if (earlier !== undefined) {
       return targetOfCommand(inventory, earlier);
