@@ -61,8 +61,8 @@ const maxTimeoutMs = 2_147_483_647;
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const drain = new Drain();
   const router = createRouter(options, drain);
-  const names = servicesOf(router).map(({ typeName }) => typeName);
-  const answer = createConnectListener(router, createPlainPages(options.health, names), options.logger);
+  const pages = createPlainPages(options.health, servicesOf(router));
+  const answer = createConnectListener(router, pages, options.logger);
   const requests = new OpenSet<HttpResponse>();
   const port = await openHttpPort({
     listen: options.listen,

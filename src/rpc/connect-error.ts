@@ -82,9 +82,9 @@ function encodedDetails(error: ConnectError): EncodedDetail[] {
   );
 }
 
-/** Such errors are made of foreign exceptions' texts, which may name paths, statements or secrets. */
-function speaksOfInnards(error: ConnectError): boolean {
-  return error.code === Code.Internal || error.code === Code.Unknown;
+/** Without details such errors are made of foreign exceptions' texts, which may name paths, statements or secrets. */
+function speaksOfInnards({ code, details }: ConnectError): boolean {
+  return (code === Code.Internal || code === Code.Unknown) && details.length === 0;
 }
 
 function isAbort(error: unknown): error is Error {

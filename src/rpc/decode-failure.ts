@@ -69,8 +69,7 @@ async function amendedConnect(
 ): Promise<UniversalServerResponse> {
   const bytes = Buffer.concat(await Array.fromAsync(body));
   const problem = problemIn(bytes);
-  if (problem === undefined || !problem.message?.startsWith(decodeFailure))
-    return { ...answer, body: once(bytes) };
+  if (problem?.message?.startsWith(decodeFailure) !== true) return { ...answer, body: once(bytes) };
   const amended = Buffer.from(JSON.stringify({ ...problem, code: "invalid_argument" }));
   const header = new Headers(answer.header);
   header.set("content-length", `${amended.byteLength}`);

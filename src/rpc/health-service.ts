@@ -52,7 +52,7 @@ async function* changes<Value>(states: HealthStates, read: () => Value, signal: 
     let last: { value: Value } | undefined;
     for (;;) {
       const value = read();
-      if (last?.value !== value) yield value;
+      if (last === undefined || last.value !== value) yield value;
       last = { value };
       await untilAborted(changed.promise, signal);
       changed = Promise.withResolvers();

@@ -51,6 +51,7 @@ const requestLimits = {
   keepAlive: true,
   keepAliveInitialDelay: 30_000,
 };
+const maxConnections = 10_000;
 // Without a limit of its own, HTTP/2 allows 4,294,967,295 streams a connection.
 const sessionLimits = { settings: { maxConcurrentStreams: 1024 }, maxSessionMemory: 64 };
 
@@ -62,6 +63,7 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
     options.tls === undefined
       ? plaintextServer(options, sessions)
       : tlsServer(options, options.tls, sessions);
+  server.maxConnections = maxConnections;
   server.prependListener("connection", (socket: Socket) => {
     sockets.add(socket);
     // Whoever owns the socket at that moment hears the error too; this is for when nobody does.

@@ -1,3 +1,5 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { HealthStates } from "./health.ts";
 import type { HttpRequest, HttpResponse } from "./http-port.ts";
 
@@ -7,7 +9,7 @@ import type { HttpRequest, HttpResponse } from "./http-port.ts";
  */
 export function createPlainPages(
   health: HealthStates,
-  services: readonly string[],
+  services: readonly DescService[],
 ): (request: HttpRequest, response: HttpResponse) => void {
   return (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0];
@@ -22,7 +24,7 @@ export function createPlainPages(
       sendProblem(response, 404, {
         code: "not_found",
         message: `nothing is served at ${request.method} ${path}; RPCs are at POST /<service>/<method>`,
-        services,
+        services: services.map(({ typeName }) => typeName),
       });
     }
   };
@@ -71,21 +73,26 @@ function authorityOf(request: HttpRequest): string {
   return authority !== undefined && /^[\w.:[\]-]+$/.test(authority) ? authority : "localhost";
 }
 
-function frontPage(authority: string, services: readonly string[]): string {
-  const example = "fairlead.container.v1.ContainerService/ListContainers";
+function frontPage(authority: string, services: readonly DescService[]): string {
+  const example = services.flatMap(({ methods }) => methods).find(isHarmless);
+  const call = example === undefined ? "" : `${example.parent.typeName}/${example.name}`;
   return `Fairlead: a control plane for fleets of Docker hosts.
 
 This port speaks Connect, gRPC and gRPC-Web, over HTTP/1.1 and HTTP/2.
 
 Services:
-${services.map((service) => `  ${service}`).join("\n")}
+${services.map(({ typeName }) => `  ${typeName}`).join("\n")}
 
 Try:
-  curl -H 'content-type: application/json' -d '{}' http://${authority}/${example}
-  buf curl --http2-prior-knowledge --protocol grpc --list-methods http://${authority}
-  buf curl --http2-prior-knowledge --protocol grpc http://${authority}/${example}
+  curl -H 'content-type: application/json' -d '{}' http://${authority}/${call}
+  buf curl --http2-prior-knowledge --list-methods http://${authority}
+  buf curl --http2-prior-knowledge --protocol grpc http://${authority}/${call}
   grpcurl -plaintext ${authority} list
 
 Health: /healthz, /readyz, and the standard gRPC health service.
 `;
+}
+
+function isHarmless({ methodKind, idempotency }: DescMethod): boolean {
+  return methodKind === "unary" && idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { GetHostRequestSchema, HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
@@ -63,8 +64,8 @@ describe("API server", () => {
       const { url } = await startApi(services);
       const cursors: bigint[] = [];
       const read = async () => {
-        for await (const { cursor } of clientOf(EventService, transportTo(url)).watchEvents({}))
-          cursors.push(cursor);
+        const stream = clientOf(EventService, transportTo(url)).watchEvents({});
+        for await (const { cursor } of stream) cursors.push(cursor);
       };
       const error = fleetErrorFrom(await rejection(read()));
       assert.equal(error.reason, "CURSOR_EXPIRED");
@@ -154,7 +155,6 @@ describe("API server", () => {
   it("refuses a message over its limit, also one that is small only while compressed", async () => {
     const { url } = await startApi(services, { maxMessageBytes: 1000 });
     const plain = Buffer.from(JSON.stringify({ host: "a".repeat(2000) }));
-    const { gzipSync } = await import("node:zlib");
     for (const [body, encoding] of [
       [plain, "identity"],
       [gzipSync(plain), "gzip"],
@@ -170,17 +170,24 @@ describe("API server", () => {
   });
 
   it("advises whoever calls with a wrong path, method or content type, or without a host", async () => {
-    const { url, authority } = await startApi(services);
+    const { url } = await startApi(services);
     const path = `${url}/fairlead.host.v1.HostService/GetHost`;
-    const advice = async (response: Response) => ((await response.json()) as { message: string }).message;
     assert.match(await advice(await fetch(`${url}/nowhere`)), /nothing is served at GET \/nowhere/);
     assert.match(await advice(await fetch(path, { method: "POST", body: "host=a" })), /application\/json/);
     assert.match(await advice(await fetch(path.replace("Get", "Delete"))), /POST/);
     assert.match(await run("curl", ["-s", "-0", "-H", "Host:", "-d", "{}", path]), /Host header/);
     assert.match(await run("curl", ["-s", "-H", "Host: a b", "-d", "{}", path]), /Host header/);
+  });
+
+  it("says at / what it is, with commands that work as they are printed", async () => {
+    const { url } = await startApi({ hosts: { listHosts: () => ({ hosts: [{ name: "alpha" }] }) } });
     const page = await (await fetch(url)).text();
     assert.match(page, /fairlead\.host\.v1\.HostService/);
-    assert.ok(page.includes(authority));
+    const commands = page
+      .split("\n")
+      .filter((line) => /^ +(curl|buf) /.test(line) && !line.includes("--list"));
+    assert.equal(commands.length, 2);
+    for (const command of commands) assert.match(await run("sh", ["-c", command]), /alpha/);
   });
 
   it("passes the caller's deadline on, and tells of it", async () => {
@@ -231,3 +238,7 @@ describe("API server", () => {
     assert.doesNotMatch(JSON.stringify(logLines), /my-secret-host/);
   });
 });
+
+async function advice(response: Response): Promise<string> {
+  return ((await response.json()) as { message: string }).message;
+}

@@ -43,6 +43,15 @@ describe("connectErrorFrom", () => {
     });
   }
 
+  it("leaves an error alone that it made itself", () => {
+    const { logger, lines } = recordingLogger();
+    for (const reason of ["ENGINE_FAILED", "INTERNAL", "CONFLICT"] as const) {
+      const once = connectErrorFrom(new FleetError(reason, "odd"), logger);
+      assert.equal(connectErrorFrom(once, logger), once);
+    }
+    assert.deepEqual(lines, []);
+  });
+
   it("tells why a call was aborted: by its caller, by its deadline, or by us", () => {
     const { logger, lines } = recordingLogger();
     const aborted = new DOMException("This operation was aborted", "AbortError");
