@@ -12,7 +12,8 @@ export const EventEntity = defineEntity({
     { properties: ["commandId", "sequence"] },
   ],
   properties: {
-    sequence: p.bigint("number").primary().autoincrement(),
+    // "integer" is the only type that SQLite counts up by itself; it has 64 bits.
+    sequence: p.bigint("number").columnType("integer").primary().autoincrement(),
     type: p.integer(),
     eventTime: p.bigint("number"),
     recordTime: p.bigint("number"),
