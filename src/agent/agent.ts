@@ -1,0 +1,158 @@
+import { randomBytes } from "node:crypto";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { FleetError } from "../domain/errors.ts";
+import { TimerWheel } from "../resilience/timer-wheel.ts";
+import { type AgentConfig, agentConfigFrom, type AgentOptions } from "./config.ts";
+import type { EngineContainer } from "./engine/engine.ts";
+import { Executor } from "./execution/executor.ts";
+import { Journal } from "./execution/journal.ts";
+import { findOwnContainerId } from "./execution/own-container.ts";
+import { recoverCommands } from "./execution/recovery.ts";
+import { SelfProtection } from "./execution/self-protection.ts";
+import { IdentityFile } from "./identity/identity-file.ts";
+import { ContainerMirror } from "./inventory/container-mirror.ts";
+import { EngineFollower } from "./inventory/engine-follower.ts";
+import { HostEventQueue } from "./inventory/host-event-queue.ts";
+import type { SessionRooms } from "./session/session.ts";
+import { SessionLoop } from "./session/session-loop.ts";
+
+/** What an agent is about now. */
+export type AgentState = "connecting" | "online" | "waiting" | "draining" | "stopped";
+
+/** An agent that was started. */
+export interface RunningAgent {
+  /** Its id. Undefined: not enrolled yet. */
+  agentId(): string | undefined;
+  state(): AgentState;
+  /** Resolves at the first welcome; rejects when the agent ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves when the agent has ended: to the error when its enrolment was refused, to undefined when it was closed. */
+  readonly done: Promise<FleetError | undefined>;
+  /** Takes no new command, lets running ones end for at most so long, sends their results, then closes. */
+  drain(graceMs: number): Promise<void>;
+  /** Ends now. Commands in the middle of a change are settled at the next start. The engine stays open. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts an agent: it keeps a session with the control plane until it is closed. Rejects with `INVALID_ARGUMENT` for bad
+ * options, and with `STORAGE_UNAVAILABLE` when the data folder cannot be used; nothing was sent then.
+ */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const config = agentConfigFrom(options);
+  const { clock, dataDir, logger } = config;
+  const identity = await IdentityFile.open(dataDir, logger);
+  checkToken(config, identity);
+  const journal = await Journal.open({ dataDir, clock, logger });
+  return new Agent(await roomsFrom(config, identity, journal));
+}
+
+type Rooms = SessionRooms & { readonly recover: (signal: AbortSignal) => Promise<void> };
+
+class Agent implements RunningAgent {
+  readonly ready: Promise<void>;
+  readonly done: Promise<FleetError | undefined>;
+  readonly #rooms: Rooms;
+  readonly #stopping = new AbortController();
+  readonly #loop: SessionLoop;
+  #end: "draining" | "stopped" | undefined;
+
+  constructor(rooms: Rooms) {
+    const welcomed = Promise.withResolvers<void>();
+    this.#rooms = rooms;
+    this.#loop = new SessionLoop(rooms, () => welcomed.resolve());
+    this.ready = welcomed.promise;
+    // Whoever does not wait for it must not be killed by it.
+    this.ready.catch(() => undefined);
+    this.done = this.#run().finally(() => {
+      this.#end = "stopped";
+      welcomed.reject(this.#stopping.signal.reason);
+    });
+  }
+
+  agentId(): string | undefined {
+    return this.#rooms.identity.agentId;
+  }
+
+  state(): AgentState {
+    return this.#end ?? this.#loop.state;
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    const { clock } = this.#rooms.config;
+    this.#end ??= "draining";
+    const drained = this.#rooms.executor.drain().then(() => this.#loop.finish());
+    const waiting = new AbortController();
+    await Promise.race([drained, clock.sleep(graceMs, waiting.signal).catch(() => undefined), this.done]);
+    waiting.abort();
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort(new FleetError("DRAINING", "the agent was closed"));
+    await this.done;
+  }
+
+  async #run(): Promise<FleetError | undefined> {
+    const { executor, follower, journal } = this.#rooms;
+    const { signal } = this.#stopping;
+    const following = follower.run(signal);
+    const recovering = this.#rooms.recover(signal);
+    try {
+      const refused = await this.#loop.run(signal);
+      this.#stopping.abort(refused);
+      return refused;
+    } finally {
+      await Promise.all([executor.close(), following, recovering]);
+      journal.close();
+    }
+  }
+}
+
+async function roomsFrom(config: AgentConfig, identity: IdentityFile, journal: Journal): Promise<Rooms> {
+  const { clock, engine, limits, logger, random } = config;
+  const mirror = new ContainerMirror();
+  const events = new HostEventQueue(limits.queuedEvents, logger);
+  const protection = new SelfProtection(config.ownContainerId ?? (await findOwnContainerId()));
+  const complete = (container: EngineContainer): EngineContainer => ({
+    ...container,
+    protected: protection.covers(container),
+    observedTime: timestampFromMs(clock.now()),
+  });
+  const follower = new EngineFollower({ engine, mirror, events, complete, clock, random, logger });
+  const rooms = { engine, mirror, protection, complete };
+  // Taken before any session: what is in the middle now was left there by an earlier process.
+  const left = journal.running();
+  const executor = new Executor({ rooms, journal, clock, timers: new TimerWheel(), limits, logger });
+  const ownLogger = logger.child({ agent_id: identity.agentId });
+  const tell = (commandId: string, result: Uint8Array) => executor.tell(commandId, result);
+  const recover = (signal: AbortSignal) =>
+    recoverCommands(left, { rooms, clock, journal, logger: ownLogger, tell }, signal).catch(
+      (error: unknown) => {
+        ownLogger.error({ err: error }, "commands of an earlier process cannot be settled");
+      },
+    );
+  return {
+    config,
+    identity,
+    journal,
+    executor,
+    follower,
+    mirror,
+    events,
+    instanceId: randomBytes(16),
+    recover,
+  };
+}
+
+function checkToken({ logger, token }: AgentConfig, { agentId }: IdentityFile): void {
+  if (agentId === undefined && token === undefined) {
+    const description = "is needed: this host is not enrolled yet";
+    throw new FleetError("INVALID_ARGUMENT", `agent: token ${description}`, {
+      violations: [{ field: "token", description }],
+    });
+  }
+  if (agentId !== undefined && token !== undefined) {
+    logger.info({ agent_id: agentId }, "this host is enrolled already, the token is not used");
+  }
+}

@@ -1,0 +1,16 @@
+// The part of better-sqlite3 that the journal uses; the package brings no types.
+declare module "better-sqlite3" {
+  class Statement {
+    run(...parameters: unknown[]): { changes: number };
+    get(...parameters: unknown[]): unknown;
+    all(...parameters: unknown[]): unknown[];
+  }
+  class Database {
+    constructor(path: string, options?: { readonly?: boolean; fileMustExist?: boolean; timeout?: number });
+    prepare(sql: string): Statement;
+    exec(sql: string): this;
+    pragma(sql: string, options?: { simple?: boolean }): unknown;
+    close(): this;
+  }
+  export = Database;
+}

@@ -1,0 +1,258 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import type { Command } from "../../gen/fairlead/agent/v1/command_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import type { TimerWheel } from "../../resilience/timer-wheel.ts";
+import type { AgentLimits } from "../config.ts";
+import { admit } from "./admission.ts";
+import { CommandRun } from "./command-run.ts";
+import type { CommandSink } from "./command-sink.ts";
+import { ContainerOrder } from "./container-order.ts";
+import type { Journal } from "./journal.ts";
+import { encodedOperation } from "./operations/command-codec.ts";
+import { type CommandEnd, encodedResult, isRetryable } from "./operations/command-result.ts";
+import { OperationContext, type OperationRooms } from "./operations/operation-context.ts";
+import { runOperation } from "./operations/operations.ts";
+import { lookedUp } from "./recovery.ts";
+
+/** What an executor is made of. */
+export interface ExecutorOptions {
+  readonly rooms: OperationRooms;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly timers: Pick<TimerWheel, "schedule">;
+  readonly limits: AgentLimits;
+  readonly logger: Logger;
+}
+
+/**
+ * Runs commands, each to its single end: in the order of their container, at most so many at once, never longer than
+ * they may, and never twice. What changes something is in the journal before it starts, and its result before it is
+ * sent; it goes on when the session ends, and its result waits for the next one. Reads end with their session.
+ */
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #order: ContainerOrder;
+  readonly #inFlight = new Map<string, CommandRun>();
+  #sink: CommandSink | undefined;
+  #largestEpoch = 0;
+  #draining = false;
+  #closed = false;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+    const isOpen = () => this.#sink?.congested !== true;
+    this.#order = new ContainerOrder(options.limits.concurrentCommands, isOpen);
+  }
+
+  /** Ids of commands that were accepted and have not ended, also of an earlier process. */
+  runningIds(): string[] {
+    const accepted = [...this.#inFlight.values()].filter(({ traits }) => traits.mutates);
+    const written = this.#options.journal.running().map(({ commandId }) => commandId);
+    return [...new Set([...written, ...accepted.map(({ commandId }) => commandId)])];
+  }
+
+  /** Commands come from this session now, and acceptances and results go to it. */
+  beginSession(sink: CommandSink): void {
+    this.#sink = sink;
+    this.#largestEpoch = Math.max(this.#largestEpoch, sink.epoch);
+    this.#order.pump();
+  }
+
+  /** The session is over: nobody waits for its reads any more. */
+  endSession(sink: CommandSink): void {
+    if (this.#sink === sink) this.#sink = undefined;
+    for (const run of this.#inFlight.values()) {
+      if (run.sink !== sink || run.traits.mutates) continue;
+      this.#stop(run, new FleetError("AGENT_DISCONNECTED", "the session of the command ended"));
+    }
+    this.#order.pump();
+  }
+
+  /** The session has room again. */
+  resume(): void {
+    this.#order.pump();
+  }
+
+  /** Takes a command. Every command with an id is answered through the sink, now or later. */
+  submit(command: Command): void {
+    const admission = admit(command, {
+      journal: this.#options.journal,
+      largestEpoch: this.#largestEpoch,
+      draining: this.#draining,
+      full: this.#order.waiting >= this.#options.limits.queuedCommands,
+      isInFlight: (commandId) => this.#inFlight.has(commandId),
+    });
+    switch (admission.kind) {
+      case "run":
+        this.#take(
+          new CommandRun(command, admission.operation, this.#sink, this.#options.clock.monotonic()),
+          command,
+        );
+        return;
+      case "known":
+        this.#acceptAgain(command);
+        return;
+      case "ended":
+        this.#sink?.ended(command.commandId, admission.result);
+        return;
+      case "refused":
+        this.#refuse(command, admission.error);
+    }
+  }
+
+  /** Nobody wants these any more: what has not begun never begins, what runs is asked to stop. */
+  cancel(commandIds: readonly string[]): void {
+    for (const commandId of commandIds) {
+      const run = this.#inFlight.get(commandId);
+      if (run !== undefined) this.#stop(run, new FleetError("CANCELLED", "the command was cancelled"));
+    }
+  }
+
+  /** Tells the session of the moment how a command of an earlier process ended. */
+  tell(commandId: string, result: Uint8Array): void {
+    this.#sink?.ended(commandId, result);
+  }
+
+  /** Takes nothing new. Resolves when everything has ended. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#order.idle();
+  }
+
+  /** Stops what runs and resolves when nothing does. What was in the middle of a change is settled by the next process. */
+  async close(): Promise<void> {
+    this.#draining = true;
+    this.#closed = true;
+    for (const run of this.#inFlight.values()) {
+      this.#stop(run, new FleetError("DRAINING", "the agent stopped before the command began"));
+    }
+    this.#sink = undefined;
+    this.#order.pump();
+    await this.#order.idle();
+  }
+
+  #take(run: CommandRun, command: Command): void {
+    const { journal, rooms, timers } = this.#options;
+    const { commandId, attempt, epoch, traits } = run;
+    this.#inFlight.set(commandId, run);
+    const timeoutMs = command.timeout === undefined ? traits.defaultTimeoutMs : durationMs(command.timeout);
+    const late = () =>
+      this.#stop(run, new FleetError("DEADLINE_EXCEEDED", `not done within ${timeoutMs} ms`));
+    run.timer = timers.schedule(timeoutMs, late);
+    if (traits.mutates) {
+      // Environment values stay out of the journal: only what can be settled by looking is kept.
+      const operation = traits.converges ? encodedOperation(command) : new Uint8Array();
+      run.accepted = journal.accept({ commandId, attempt, epoch, operation });
+      run.accepted.then(
+        () => this.#sink?.accepted(commandId, attempt),
+        () => undefined, // told to whoever runs it
+      );
+    }
+    // A name under which something waits already keeps its order, also when its id has become known meanwhile.
+    const given = run.container === "" ? commandId : run.container;
+    const key = this.#order.has(given) ? given : (rooms.mirror.resolve(given) ?? given);
+    this.#order.add(key, () => this.#run(run));
+  }
+
+  #acceptAgain({ commandId, attempt }: Command): void {
+    const run = this.#inFlight.get(commandId);
+    if (run !== undefined && !run.traits.mutates) return;
+    (run?.accepted ?? Promise.resolve()).then(
+      () => this.#sink?.accepted(commandId, run?.attempt ?? attempt),
+      () => undefined, // told to whoever runs it
+    );
+  }
+
+  #refuse({ commandId, attempt, sessionEpoch }: Command, error: FleetError): void {
+    const fields = {
+      command_id: commandId,
+      agent_id: this.#sink?.agentId,
+      session_epoch: sessionEpoch,
+      attempt,
+    };
+    this.#options.logger.warn({ ...fields, reason: error.reason }, `command refused: ${error.message}`);
+    if (commandId === "" || commandId.length > 64) return;
+    const endedMs = this.#options.clock.now();
+    this.#sink?.ended(
+      commandId,
+      encodedResult({ commandId, attempt, startedMs: undefined, endedMs, end: { error } }),
+    );
+  }
+
+  #stop(run: CommandRun, error: FleetError): void {
+    if (run.state === "running") {
+      run.controller.abort(error);
+    } else if (run.state === "waiting") {
+      run.state = "ended";
+      void this.#finish(run, { error });
+    }
+  }
+
+  async #run(run: CommandRun): Promise<void> {
+    if (run.state === "ended") return;
+    run.state = "running";
+    const end = await this.#execute(run);
+    run.state = "ended";
+    if (end === undefined) this.#forget(run);
+    else await this.#finish(run, end);
+  }
+
+  /** Undefined: it was broken off in the middle of a change, and the next process has to look. */
+  async #execute(run: CommandRun): Promise<CommandEnd | undefined> {
+    const { clock, rooms } = this.#options;
+    const context = new OperationContext(rooms, run.controller.signal);
+    try {
+      await run.accepted;
+      run.controller.signal.throwIfAborted();
+      run.startedMs = clock.now();
+      return { outcome: await runOperation(run.operation.case, run.operation.value, context) };
+    } catch (error) {
+      const failure = this.#known(error, run);
+      const isBroken = failure.reason === "OUTCOME_UNKNOWN" || failure === run.controller.signal.reason;
+      if (!isBroken || !context.changing) return { error: failure };
+      if (this.#closed) return undefined;
+      const container = context.target?.id ?? run.container;
+      return await lookedUp(run.operation, container, failure, { rooms, clock });
+    }
+  }
+
+  #known(error: unknown, run: CommandRun): FleetError {
+    if (error instanceof FleetError) return error;
+    this.#options.logger.error({ ...run.logFields(), err: error }, "command failed by a fault of the agent");
+    return new FleetError("OPERATION_FAILED", "the agent failed; its log says why", { cause: error });
+  }
+
+  /** Never rejects: a result that cannot be written down is told all the same, and logged. */
+  async #finish(run: CommandRun, end: CommandEnd): Promise<void> {
+    const { clock, journal, logger } = this.#options;
+    const { commandId, attempt, startedMs, traits } = run;
+    const result = encodedResult({ commandId, attempt, startedMs, endedMs: clock.now(), end });
+    if (traits.mutates) {
+      await journal.finish(commandId, result, isRetryable(end)).catch((error: unknown) => {
+        logger.error({ ...run.logFields(), err: error }, "result cannot be written to the journal");
+      });
+    }
+    this.#forget(run);
+    this.#log(run, end);
+    if (traits.mutates || run.sink === this.#sink) this.#sink?.ended(commandId, result);
+  }
+
+  #forget(run: CommandRun): void {
+    run.timer?.cancel();
+    this.#inFlight.delete(run.commandId);
+  }
+
+  #log(run: CommandRun, end: CommandEnd): void {
+    const { clock, logger } = this.#options;
+    const level = run.traits.mutates ? "info" : "debug";
+    if (!logger.isLevelEnabled(level)) return;
+    const reason = "error" in end ? end.error.reason : undefined;
+    const durationMs = Math.round(clock.monotonic() - run.arrivedMs);
+    logger[level](
+      { ...run.logFields(), reason, duration_ms: durationMs },
+      reason === undefined ? "command done" : "command failed",
+    );
+  }
+}

@@ -1,0 +1,67 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { CommandResultSchema } from "../../../gen/fairlead/agent/v1/command_pb.js";
+import { FleetError, reasonTraits } from "../../../domain/errors.ts";
+import type { Outcome } from "./operation-context.ts";
+
+/** How a command ended. */
+export type CommandEnd = { readonly outcome: Outcome } | { readonly error: FleetError };
+
+/** A command that ended. */
+export interface EndedCommand {
+  readonly commandId: string;
+  readonly attempt: number;
+  /** When it began, in milliseconds since the epoch. Undefined: it never began. */
+  readonly startedMs: number | undefined;
+  readonly endedMs: number;
+  readonly end: CommandEnd;
+}
+
+/** What a control plane takes of one result, in bytes. */
+export const maxResultBytes = 4 * 1024 * 1024;
+
+/** The serialised CommandResult. One that is too large for the protocol becomes a failure that says so. */
+export function encodedResult(command: EndedCommand): Uint8Array {
+  const bytes = encode(command);
+  if (bytes.byteLength <= maxResultBytes) return bytes;
+  const error = new FleetError("OPERATION_FAILED", "the outcome is larger than 4 MiB and cannot be sent", {
+    metadata: { bytes: `${bytes.byteLength}` },
+  });
+  return encode({ ...command, end: { error } });
+}
+
+/** Whether a retry of the same command can help. */
+export function isRetryable(end: CommandEnd): boolean {
+  return "error" in end && reasonTraits[end.error.reason].retryable;
+}
+
+function encode({ commandId, attempt, startedMs, endedMs, end }: EndedCommand): Uint8Array {
+  const message: MessageInitShape<typeof CommandResultSchema> = {
+    commandId,
+    attempt,
+    endedTime: timestampFromMs(endedMs),
+    end:
+      "outcome" in end
+        ? { case: "outcome", value: end.outcome }
+        : { case: "failure", value: failureFrom(end.error) },
+  };
+  if (startedMs !== undefined) message.startedTime = timestampFromMs(startedMs);
+  return toBinary(CommandResultSchema, create(CommandResultSchema, message));
+}
+
+// The schema bounds what a failure carries; the engine's own words may be longer.
+function failureFrom(error: FleetError) {
+  const facts = Object.entries(error.metadata).slice(0, 64);
+  const violations = error.violations.map(({ field, description }) => `; ${field}: ${description}`).join("");
+  return {
+    reason: error.reason,
+    message: cut(`${error.message}${violations}`),
+    metadata: Object.fromEntries(facts.map(([key, value]) => [key.slice(0, 64), cut(value)])),
+  };
+}
+
+function cut(text: string): string {
+  const kept = text.length <= 4096 ? text : `${text.slice(0, 4095)}…`;
+  // Half a surrogate pair at the cut, or in the engine's words, would not serialise.
+  return kept.toWellFormed();
+}

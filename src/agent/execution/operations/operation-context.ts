@@ -1,0 +1,71 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { OperationOutcomeSchema } from "../../../gen/fairlead/agent/v1/operation_pb.js";
+import type { Engine, EngineContainer } from "../../engine/engine.ts";
+import type { ContainerMirror } from "../../inventory/container-mirror.ts";
+import type { SelfProtection } from "../self-protection.ts";
+
+/** A good end, as the schema has it. */
+export type Outcome = MessageInitShape<typeof OperationOutcomeSchema>;
+
+/** What operations need of the agent's rooms. */
+export interface OperationRooms {
+  readonly engine: Engine;
+  readonly mirror: ContainerMirror;
+  readonly protection: SelfProtection;
+  /** Adds what the agent knows beyond the engine: `protected`, `observed_time`. */
+  readonly complete: (container: EngineContainer) => EngineContainer;
+}
+
+/**
+ * One run of an operation: the rooms, when to stop, and how far it came. Whether an engine was asked to change
+ * something decides what a broken call means.
+ */
+export class OperationContext {
+  readonly rooms: OperationRooms;
+  /** Aborts when the time is up or nobody wants the outcome any more. */
+  readonly signal: AbortSignal;
+  #changing = false;
+  #target: EngineContainer | undefined;
+
+  constructor(rooms: OperationRooms, signal: AbortSignal) {
+    this.rooms = rooms;
+    this.signal = signal;
+  }
+
+  /** Whether the engine was asked to change something. Before that, it is certain that nothing was done. */
+  get changing(): boolean {
+    return this.#changing;
+  }
+
+  /** The container that `find` found. */
+  get target(): EngineContainer | undefined {
+    return this.#target;
+  }
+
+  /**
+   * The container that is meant. A full id that the mirror knows costs no round trip; everything else is asked of
+   * the engine, because a name may belong to another container by now.
+   */
+  async find(container: string): Promise<EngineContainer> {
+    const { complete, engine, mirror } = this.rooms;
+    this.#target = mirror.get(container) ?? complete(await engine.getContainer(container, this.signal));
+    return this.#target;
+  }
+
+  /** Asks the engine to change something, unless it is too late for that. */
+  async change<Value>(ask: () => Promise<Value>): Promise<Value> {
+    this.signal.throwIfAborted();
+    this.#changing = true;
+    return await ask();
+  }
+
+  /** The container as it is afterwards. What was done stays done when that cannot be seen: then as it was before. */
+  async after(before: EngineContainer): Promise<EngineContainer> {
+    const { complete, engine } = this.rooms;
+    try {
+      return complete(await engine.getContainer(before.id, this.signal));
+    } catch {
+      return before;
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import type { CreateContainerValid } from "../../../gen/fairlead/agent/v1/container_operations_pb.js";
+import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb.js";
+import { FleetError } from "../../../domain/errors.ts";
+import type { OperationCase } from "../../../rpc/operation-traits.ts";
+import type { EngineChange } from "../../engine/engine.ts";
+import type { OperationContext, Outcome } from "./operation-context.ts";
+
+/** What an operation says, by its name. */
+export type OperationValue<Case extends OperationCase> = Extract<
+  OperationValid["operation"],
+  { case: Case }
+>["value"];
+
+type Run<Case extends OperationCase> = (
+  value: OperationValue<Case>,
+  context: OperationContext,
+) => Promise<Outcome>;
+
+/**
+ * Every operation that an agent knows and how it is done: the place for a new one. Its timeout, and whether it changes
+ * something, are in the schema beside its name.
+ */
+export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
+  async inspectContainer({ container }, { rooms, signal }) {
+    const inspection = await rooms.engine.inspectContainer(container, signal);
+    const value = { container: rooms.complete(inspection.container), engineJson: inspection.engineJson };
+    return { detail: { case: "inspection", value } };
+  },
+
+  createContainer: createContainer,
+
+  startContainer: ({ container }, context) =>
+    change(container, context, (id) => context.rooms.engine.startContainer(id, context.signal)),
+
+  stopContainer: ({ container, gracePeriod }, context) =>
+    changeUnprotected(container, context, (id) =>
+      context.rooms.engine.stopContainer(id, milliseconds(gracePeriod), context.signal),
+    ),
+
+  restartContainer: ({ container, gracePeriod }, context) =>
+    changeUnprotected(container, context, (id) =>
+      context.rooms.engine.restartContainer(id, milliseconds(gracePeriod), context.signal),
+    ),
+
+  killContainer: ({ container, signal }, context) =>
+    changeUnprotected(container, context, (id) =>
+      context.rooms.engine.killContainer(id, signal, context.signal),
+    ),
+
+  pauseContainer: ({ container }, context) =>
+    changeUnprotected(container, context, (id) => context.rooms.engine.pauseContainer(id, context.signal)),
+
+  unpauseContainer: ({ container }, context) =>
+    change(container, context, (id) => context.rooms.engine.unpauseContainer(id, context.signal)),
+
+  renameContainer: ({ container, newName }, context) =>
+    changeUnprotected(container, context, (id) =>
+      context.rooms.engine.renameContainer(id, newName, context.signal),
+    ),
+
+  async removeContainer({ container, force, removeVolumes }, context) {
+    const before = await context.find(container);
+    context.rooms.protection.refuse(before);
+    const options = { force, removeVolumes };
+    const { changed } = await context.change(() =>
+      context.rooms.engine.removeContainer(before.id, options, context.signal),
+    );
+    return { changed, detail: { case: "container", value: before } };
+  },
+};
+
+/** Runs an operation. Rejects with what the engine says, or with the reason of the context's signal. */
+export async function runOperation<Case extends OperationCase>(
+  operation: Case,
+  value: OperationValue<Case>,
+  context: OperationContext,
+): Promise<Outcome> {
+  return await operations[operation](value, context);
+}
+
+async function change(
+  container: string,
+  context: OperationContext,
+  act: (id: string) => Promise<EngineChange>,
+): Promise<Outcome> {
+  const before = await context.find(container);
+  const { changed } = await context.change(() => act(before.id));
+  return { changed, detail: { case: "container", value: await context.after(before) } };
+}
+
+async function changeUnprotected(
+  container: string,
+  context: OperationContext,
+  act: (id: string) => Promise<EngineChange>,
+): Promise<Outcome> {
+  context.rooms.protection.refuse(await context.find(container));
+  return await change(context.target?.id ?? container, context, act);
+}
+
+async function createContainer(
+  { name, spec, start }: CreateContainerValid,
+  context: OperationContext,
+): Promise<Outcome> {
+  const { engine } = context.rooms;
+  const id = await context.change(() => engine.createContainer(name, spec, context.signal));
+  if (start) {
+    await engine.startContainer(id, context.signal).catch((error: unknown) => {
+      throw startFailed(error, id, name);
+    });
+  }
+  return { changed: true, detail: { case: "container", value: await context.after({ id, name }) } };
+}
+
+// A retry would create a second container, so that nothing of this may be called retryable.
+function startFailed(error: unknown, id: string, name: string): unknown {
+  if (!(error instanceof FleetError)) return error;
+  const reason = error.reason === "ENGINE_UNAVAILABLE" ? "ENGINE_FAILED" : error.reason;
+  return new FleetError(reason, `the container was created, but its start failed: ${error.message}`, {
+    metadata: { ...error.metadata, container_id: id, container_name: name },
+    cause: error,
+  });
+}
+
+function milliseconds(duration: Duration | undefined): number | undefined {
+  return duration === undefined ? undefined : durationMs(duration);
+}

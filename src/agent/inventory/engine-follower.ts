@@ -1,0 +1,119 @@
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import { fullJitterMs } from "../../resilience/backoff.ts";
+import type { Clock } from "../../resilience/clock.ts";
+import { linkSignal } from "../../resilience/signals.ts";
+import type { Engine, EngineContainer, EngineEvent } from "../engine/engine.ts";
+import type { ContainerMirror } from "./container-mirror.ts";
+import { ContainerRefresher } from "./container-refresher.ts";
+import type { HostEventQueue } from "./host-event-queue.ts";
+
+/** What a follower is made of. */
+export interface EngineFollowerOptions {
+  readonly engine: Engine;
+  readonly mirror: ContainerMirror;
+  readonly events: HostEventQueue;
+  /** Adds what the agent knows beyond the engine: `protected`, `observed_time`. */
+  readonly complete: (container: EngineContainer) => EngineContainer;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/** Whether the engine answers; "unknown" until it was asked once. */
+export type EngineHealth = "unknown" | "available" | "unavailable";
+
+const backoff = { baseMs: 200, capMs: 5000 };
+const settledMs = 5000;
+
+/**
+ * Keeps the mirror equal to the engine: a list when its event stream opens, then a look at each container that an
+ * event names. When the stream breaks it says so, tries again for ever, and takes a fresh list once it is back.
+ */
+export class EngineFollower {
+  readonly #options: EngineFollowerOptions;
+  readonly #healthListeners = new Set<() => void>();
+  #health: EngineHealth = "unknown";
+
+  constructor(options: EngineFollowerOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the engine answers. */
+  get health(): EngineHealth {
+    return this.#health;
+  }
+
+  /** Calls back when the health changes, until the returned function is called. */
+  onHealth(listener: () => void): () => void {
+    this.#healthListeners.add(listener);
+    return () => this.#healthListeners.delete(listener);
+  }
+
+  /** Follows until the signal aborts, then resolves. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, random } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      const startedAt = clock.monotonic();
+      try {
+        await this.#follow(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (clock.monotonic() - startedAt >= settledMs) failures = 0;
+        const waitMs = fullJitterMs(failures, backoff, random);
+        failures += 1;
+        logger.warn(
+          { err: error, waitMs: Math.round(waitMs) },
+          "the engine cannot be followed, trying again",
+        );
+        this.#setHealth("unavailable");
+        await clock.sleep(waitMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #follow(parent: AbortSignal): Promise<void> {
+    const { engine, logger } = this.#options;
+    const following = linkSignal(parent);
+    const refresher = new ContainerRefresher(this.#options, following.signal);
+    let listing: Promise<void> = Promise.resolve();
+    try {
+      for await (const notice of engine.watch(following.signal)) {
+        // Events go on being read while the list is taken; what they name is looked at after it.
+        if (notice.kind === "listening") {
+          listing = this.#list(refresher, following.signal).catch((error: unknown) => following.abort(error));
+        } else {
+          this.#take(notice.event, refresher);
+        }
+      }
+      following.signal.throwIfAborted();
+      throw new FleetError("ENGINE_UNAVAILABLE", "the engine's event stream ended");
+    } finally {
+      following.abort(new FleetError("ENGINE_UNAVAILABLE", "the engine's event stream ended"));
+      following.release();
+      await Promise.all([listing, refresher.done()]);
+      logger.debug("stopped following the engine");
+    }
+  }
+
+  #take(event: EngineEvent, refresher: ContainerRefresher): void {
+    this.#options.events.push(event);
+    refresher.refresh(event.containerId);
+  }
+
+  async #list(refresher: ContainerRefresher, signal: AbortSignal): Promise<void> {
+    const containers = await this.#options.engine.listContainers(signal);
+    signal.throwIfAborted();
+    this.#options.mirror.replace(containers.map(this.#options.complete));
+    this.#setHealth("available");
+    refresher.begin();
+    this.#options.logger.info({ containers: containers.length }, "following the engine");
+  }
+
+  #setHealth(health: EngineHealth): void {
+    if (this.#health === health) return;
+    this.#health = health;
+    for (const listener of this.#healthListeners) listener();
+  }
+}

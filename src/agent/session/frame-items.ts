@@ -1,0 +1,94 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
+import type { InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
+import type { EngineContainer, EngineEvent } from "../engine/engine.ts";
+import type { EngineHealth } from "../inventory/engine-follower.ts";
+import type { InventoryStep } from "../inventory/inventory-feed.ts";
+
+// Each function makes a serialised AgentFrame that holds one thing only, as FrameWriter wants its items.
+
+const states: Readonly<Record<EngineHealth, EngineState>> = {
+  unknown: EngineState.UNSPECIFIED,
+  available: EngineState.AVAILABLE,
+  unavailable: EngineState.UNAVAILABLE,
+};
+
+/** "Written down, will run." */
+export function acceptanceItem(commandId: string, attempt: number): Uint8Array {
+  return frame({ acceptances: [{ commandId, attempt }] });
+}
+
+/** A whole result, from its serialised form. */
+export function resultItem(result: Uint8Array): Uint8Array {
+  return new BinaryWriter()
+    .tag(AgentFrameSchema.field.results.number, WireType.LengthDelimited)
+    .bytes(result)
+    .finish();
+}
+
+/** A part of a serialised result. */
+export function resultPartItem(
+  commandId: string,
+  index: number,
+  last: boolean,
+  data: Uint8Array,
+): Uint8Array {
+  return frame({ resultParts: [{ commandId, index, last, data }] });
+}
+
+/** A heartbeat: nothing but the time. */
+export function heartbeatItem(nowMs: number): Uint8Array {
+  return frame({ sentTime: timestampFromMs(nowMs) });
+}
+
+/** Whether the engine answers. */
+export function engineStateItem(health: EngineHealth): Uint8Array {
+  return frame({ engineState: states[health] });
+}
+
+/** One step of the inventory. */
+export function inventoryItem(step: InventoryStep, nowMs: number): Uint8Array {
+  return frame({ inventory: [updateFrom(step, nowMs)] });
+}
+
+/** A container without what can make it large, for one that fits into no frame. */
+export function slimContainer(container: EngineContainer): EngineContainer {
+  return { ...container, labels: {}, mounts: [], ports: [], networks: [] };
+}
+
+/** A fact that the engine reported. */
+export function hostEventItem(event: EngineEvent): Uint8Array {
+  const { action, containerId, containerName, image, exitCode } = event;
+  const value = { action, containerId, containerName, image, exitCode };
+  return frame({
+    hostEvents: [{ eventTime: timestampFromNs(event.timeNs), event: { case: "container", value } }],
+  });
+}
+
+function updateFrom(step: InventoryStep, nowMs: number): MessageInitShape<typeof InventoryUpdateSchema> {
+  const observedTime = timestampFromMs(nowMs);
+  switch (step.kind) {
+    case "begin":
+      return { update: { case: "snapshotBegin", value: {} }, observedTime };
+    case "container":
+      return { update: { case: "container", value: step.container }, observedTime };
+    case "removed":
+      return { update: { case: "removedContainerId", value: step.containerId }, observedTime };
+    case "end":
+      return {
+        update: { case: "snapshotEnd", value: { containerCount: step.containerCount } },
+        observedTime,
+      };
+  }
+}
+
+function timestampFromNs(timeNs: bigint): Pick<Timestamp, "seconds" | "nanos"> {
+  const nanosPerSecond = 1_000_000_000n;
+  return { seconds: timeNs / nanosPerSecond, nanos: Number(timeNs % nanosPerSecond) };
+}
+
+function frame(init: MessageInitShape<typeof AgentFrameSchema>): Uint8Array {
+  return toBinary(AgentFrameSchema, create(AgentFrameSchema, init));
+}

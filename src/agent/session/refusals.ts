@@ -1,0 +1,25 @@
+import type { FleetError, Reason } from "../../domain/errors.ts";
+
+// What trying again in a hurry cannot mend, and what a person can do about it.
+const advice: Partial<Record<Reason, string>> = {
+  AGENT_REVOKED:
+    "this agent was revoked or its host deleted; to enrol the host again, remove agent.json from the data folder and start with a new token",
+  IDENTITY_IN_USE:
+    "another process uses this agent's identity; stop it, or if this machine is a copy of another, remove agent.json here and enrol it with a token of its own",
+  PROTOCOL_UNSUPPORTED: "update the agent or the control plane, so that both speak a common protocol version",
+  ENGINE_CHANGED:
+    "this identity belongs to another Docker Engine; point the agent at that engine, or remove agent.json and enrol this one with a new token",
+  ENGINE_ALREADY_ENROLLED:
+    "a host with this engine is enrolled already; delete that host first, or if this machine is a copy of it, enrol with a name of its own (unique by name)",
+  HOST_NAME_IN_USE: "choose another name for this host",
+  HOST_NAME_REQUIRED: "give this host a name of its own",
+  UNAUTHENTICATED:
+    "the control plane knows neither this token nor this identity; create a new token, and for a host that was enrolled before remove agent.json",
+  PERMISSION_DENIED: "the control plane does not allow it; ask whoever runs it",
+  INVALID_ARGUMENT: "the control plane does not accept what this agent says of itself",
+};
+
+/** What to do about a refusal that trying again in a hurry cannot mend. Undefined: it passes by itself. */
+export function adviceOn(refusal: FleetError): string | undefined {
+  return advice[refusal.reason];
+}

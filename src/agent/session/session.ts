@@ -1,0 +1,226 @@
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import type { ControlFrame } from "../../gen/fairlead/agent/v1/frame_pb.js";
+import type { Welcome } from "../../gen/fairlead/agent/v1/handshake_pb.js";
+import { withDeadline } from "../../resilience/deadline.ts";
+import { linkSignal } from "../../resilience/signals.ts";
+import type { AgentConfig } from "../config.ts";
+import type { EngineFacts } from "../engine/engine.ts";
+import type { Executor } from "../execution/executor.ts";
+import type { Journal } from "../execution/journal.ts";
+import type { IdentityFile } from "../identity/identity-file.ts";
+import type { ContainerMirror } from "../inventory/container-mirror.ts";
+import type { EngineFollower } from "../inventory/engine-follower.ts";
+import type { HostEventQueue } from "../inventory/host-event-queue.ts";
+import { InventoryFeed } from "../inventory/inventory-feed.ts";
+import { AgentConnection } from "./connection.ts";
+import { shakeHands } from "./handshake.ts";
+import { Lease } from "./lease.ts";
+import { Outbox } from "./outbox.ts";
+import type { SessionEnd } from "./reconnect.ts";
+
+/** What sessions need of the agent's rooms. */
+export interface SessionRooms {
+  readonly config: AgentConfig;
+  readonly identity: IdentityFile;
+  readonly journal: Journal;
+  readonly executor: Executor;
+  readonly follower: EngineFollower;
+  readonly mirror: ContainerMirror;
+  readonly events: HostEventQueue;
+  /** Random, 16 bytes, made anew by each process. */
+  readonly instanceId: Uint8Array;
+}
+
+/** Who is told when a session begins, with what must end before the session's stream does at a drain. */
+export type OnSession = (welcome: Welcome, flushed: () => Promise<void>) => void;
+
+const usualFrameBytes = 64 * 1024;
+const usualHeartbeatMs = 15_000;
+const heartbeatsInLease = 3;
+
+/**
+ * One session, from the dial to its end. `hold` resolves to how it ended, whatever happened; then nothing of it is left.
+ */
+export class Session {
+  readonly #rooms: SessionRooms;
+  readonly #facts: EngineFacts;
+  readonly #onSession: OnSession;
+  #beganMs: number | undefined;
+  #drainMs: number | undefined;
+
+  constructor(rooms: SessionRooms, facts: EngineFacts, onSession: OnSession) {
+    this.#rooms = rooms;
+    this.#facts = facts;
+    this.#onSession = onSession;
+  }
+
+  /** Holds the session until it ends by itself or the signal aborts. */
+  async hold(signal: AbortSignal): Promise<SessionEnd> {
+    const { clock } = this.#rooms.config;
+    const error = await this.#untilEnd(signal);
+    const livedMs = this.#beganMs === undefined ? undefined : clock.monotonic() - this.#beganMs;
+    return { error, livedMs, drainMs: this.#drainMs };
+  }
+
+  async #untilEnd(signal: AbortSignal): Promise<FleetError> {
+    const connection = new AgentConnection(this.#rooms.config);
+    try {
+      const welcome = await this.#open(connection, signal);
+      await this.#rooms.identity.keepIds(welcome.agentId, welcome.hostId);
+      this.#acknowledge(welcome.acknowledgedCommandIds);
+      return await this.#serve(connection, welcome, signal);
+    } catch (error) {
+      if (error instanceof FleetError) return error;
+      return new FleetError("SESSION_LOST", "the session failed by a fault of the agent", { cause: error });
+    } finally {
+      connection.close();
+    }
+  }
+
+  async #open(connection: AgentConnection, parent: AbortSignal): Promise<Welcome> {
+    const { config, executor, identity, instanceId, journal } = this.#rooms;
+    const { agentVersion, clock, limits, name, token, uniqueByName } = config;
+    const late = () =>
+      new FleetError("HANDSHAKE_TIMEOUT", `no welcome from ${config.server} within ${limits.handshakeMs} ms`);
+    const hello = {
+      identity,
+      token,
+      name,
+      uniqueByName,
+      agentVersion,
+      instanceId,
+      facts: this.#facts,
+      journalId: journal.id,
+      runningIds: executor.runningIds(),
+      heldIds: journal.held().map(({ commandId }) => commandId),
+    };
+    return await withDeadline({ ms: limits.handshakeMs, clock, parent, late }, (signal) =>
+      shakeHands(connection, hello, signal),
+    );
+  }
+
+  async #serve(connection: AgentConnection, welcome: Welcome, parent: AbortSignal): Promise<FleetError> {
+    const { config, events, executor, follower, journal, mirror } = this.#rooms;
+    const logger = config.logger.child({ agent_id: welcome.agentId, session_epoch: welcome.sessionEpoch });
+    const scope = linkSignal(parent);
+    const end = (error: unknown) => scope.abort(error);
+    const feed = new InventoryFeed(mirror, () => outbox.wake());
+    const outbox: Outbox = new Outbox({
+      sink: connection.sink,
+      feed,
+      events,
+      clock: config.clock,
+      logger,
+      onOverflow: end,
+      agentId: welcome.agentId,
+      epoch: welcome.sessionEpoch,
+      maxFrameBytes: welcome.maxFrameBytes || usualFrameBytes,
+      onRoom: () => executor.resume(),
+    });
+    const lease = new Lease(config.clock, leaseFrom(welcome));
+    const acknowledged = new Set(welcome.acknowledgedCommandIds);
+    const stops = [
+      () => executor.endSession(outbox),
+      () => outbox.close(),
+      () => feed.close(),
+      events.listen(() => outbox.wake()),
+      follower.onHealth(() => outbox.engineState(follower.health)),
+      () => scope.release(),
+    ];
+    const tasks: Promise<unknown>[] = [];
+    this.#beganMs = config.clock.monotonic();
+    try {
+      outbox.heartbeat();
+      outbox.engineState(follower.health);
+      const held = journal.held().filter(({ commandId }) => !acknowledged.has(commandId));
+      executor.beginSession(outbox);
+      this.#onSession(welcome, () => this.#finish(connection, outbox));
+      tasks.push(
+        lease.run(() => outbox.heartbeat(), scope.signal),
+        outbox.run(),
+        outbox.resend(held),
+        this.#read({ connection, lease, logger }, scope.signal),
+      );
+      for (const task of tasks) task.catch(end);
+      await aborted(scope.signal);
+    } finally {
+      for (const stop of stops) stop();
+      await Promise.allSettled(tasks);
+    }
+    return scope.signal.reason instanceof FleetError ? scope.signal.reason : fault(scope.signal.reason);
+  }
+
+  async #finish(connection: AgentConnection, outbox: Outbox): Promise<void> {
+    await outbox.flushed();
+    connection.finish();
+  }
+
+  async #read(
+    session: { readonly connection: AgentConnection; readonly lease: Lease; readonly logger: Logger },
+    signal: AbortSignal,
+  ): Promise<never> {
+    for (;;) {
+      const message = await session.connection.next(signal);
+      session.lease.renew();
+      if (message.case === "frame") this.#take(message.value, session.lease, session.logger);
+      else if (message.case !== undefined) throw unexpectedMessage(message.case);
+    }
+  }
+
+  // A journal that cannot be written now must not cost the session: what it still holds is sent once more.
+  #acknowledge(commandIds: readonly string[]): void {
+    const { config, journal } = this.#rooms;
+    journal.acknowledge(commandIds).catch((error: unknown) => {
+      config.logger.error({ err: error }, "acknowledgements cannot be written to the journal");
+    });
+  }
+
+  #take(frame: ControlFrame, lease: Lease, logger: Logger): void {
+    const { executor } = this.#rooms;
+    // Before the commands: what is acknowledged may be the attempt before one of them.
+    this.#acknowledge(frame.acknowledgedCommandIds);
+    for (const command of frame.commands) executor.submit(command);
+    if (frame.cancelledCommandIds.length > 0) executor.cancel(frame.cancelledCommandIds);
+    if (frame.settings !== undefined) {
+      const { heartbeatInterval, leaseDuration } = frame.settings;
+      lease.change({
+        ...(isPositive(heartbeatInterval) ? { heartbeatMs: durationMs(heartbeatInterval) } : {}),
+        ...(isPositive(leaseDuration) ? { leaseMs: durationMs(leaseDuration) } : {}),
+      });
+    }
+    if (frame.drain === undefined) return;
+    const { reason, reconnectAfter } = frame.drain;
+    this.#drainMs = reconnectAfter === undefined ? 0 : Math.max(0, durationMs(reconnectAfter));
+    logger.info(
+      { reason, reconnect_within_ms: this.#drainMs },
+      "the control plane is about to end the session",
+    );
+  }
+}
+
+function leaseFrom({ heartbeatInterval, leaseDuration }: Welcome): { heartbeatMs: number; leaseMs: number } {
+  const heartbeatMs = isPositive(heartbeatInterval) ? durationMs(heartbeatInterval) : usualHeartbeatMs;
+  const leaseMs = isPositive(leaseDuration) ? durationMs(leaseDuration) : heartbeatsInLease * heartbeatMs;
+  return { heartbeatMs, leaseMs };
+}
+
+function isPositive(duration: Duration | undefined): duration is Duration {
+  return duration !== undefined && durationMs(duration) > 0;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+}
+
+function unexpectedMessage(kind: string): FleetError {
+  return new FleetError("PROTOCOL_VIOLATION", `the control plane sent a ${kind} in the middle of a session`);
+}
+
+function fault(cause: unknown): FleetError {
+  return new FleetError("SESSION_LOST", "the session failed by a fault of the agent", { cause });
+}
