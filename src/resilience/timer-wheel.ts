@@ -5,8 +5,11 @@ export interface WheelTimer {
 }
 
 interface Entry extends WheelTimer {
-  dueTick: number;
-  callback: () => void;
+  /** On the wheel's own time, which begins with its latest start. */
+  readonly dueMs: number;
+  readonly callback: () => void;
+  /** False once it was called or taken back. */
+  pending: boolean;
 }
 
 /**
@@ -36,19 +39,26 @@ export class TimerWheel {
   /** Calls back once, after at least `delayMs`. The callback must not throw. */
   schedule(delayMs: number, callback: () => void): WheelTimer {
     if (this.#interval === undefined) this.#start();
-    const elapsed = performance.now() - this.#startedAt;
-    const dueTick = Math.max(this.#tick + 1, Math.ceil((elapsed + delayMs) / this.#slotMs) + 1);
-    const slot = this.#slotAt(dueTick);
+    const dueMs = this.#elapsed() + Math.max(0, delayMs);
+    const slot = this.#slotAt(Math.floor(dueMs / this.#slotMs));
     const entry: Entry = {
-      dueTick,
+      dueMs,
       callback,
+      pending: true,
       cancel: () => {
-        if (slot.delete(entry)) this.#forgetOne();
+        if (!entry.pending) return;
+        entry.pending = false;
+        slot.delete(entry);
+        this.#forgetOne();
       },
     };
     slot.add(entry);
     this.#size += 1;
     return entry;
+  }
+
+  #elapsed(): number {
+    return performance.now() - this.#startedAt;
   }
 
   #slotAt(tick: number): Set<Entry> {
@@ -71,23 +81,30 @@ export class TimerWheel {
     this.#interval = undefined;
   }
 
-  // A late turn (a busy event loop) makes up for the slots that it missed, each at most once.
+  // Begins with the slot that the turn before it ended in, where something may have become due since. A late turn (a
+  // busy event loop) makes up for the slots that it missed, each at most once.
   #turn(): void {
-    const target = Math.floor((performance.now() - this.#startedAt) / this.#slotMs);
-    const last = Math.min(target, this.#tick + this.#slots.length);
+    const now = this.#elapsed();
+    const target = Math.floor(now / this.#slotMs);
+    const last = Math.min(target, this.#tick + this.#slots.length - 1);
     const due: Entry[] = [];
-    for (let tick = this.#tick + 1; tick <= last; tick += 1) {
+    for (let tick = this.#tick; tick <= last; tick += 1) {
       const slot = this.#slotAt(tick);
       for (const entry of slot) {
-        if (entry.dueTick > target) continue;
+        if (entry.dueMs > now) continue;
         slot.delete(entry);
         due.push(entry);
       }
     }
-    this.#tick = Math.max(this.#tick, target);
-    for (const entry of due) {
-      entry.callback();
-      this.#forgetOne();
-    }
+    this.#tick = target;
+    for (const entry of due) this.#call(entry);
+  }
+
+  // One that is due may be taken back by another that is called before it in the same turn.
+  #call(entry: Entry): void {
+    if (!entry.pending) return;
+    entry.pending = false;
+    entry.callback();
+    this.#forgetOne();
   }
 }
