@@ -28,12 +28,13 @@ export interface ReconnectionAttempt {
 
 /**
  * The one answer to every proof that failed, so that nothing can be probed: neither which tokens or agents exist, nor
- * what is wrong with what was shown. The event log says which it was.
+ * what is wrong with what was shown. The cause, which does not travel, and the event log say which it was.
  */
-export function notAccepted(): FleetError {
+function notAccepted(cause: string): FleetError {
   return new FleetError(
     "UNAUTHENTICATED",
     "the control plane did not accept this identity; check the registration token (single use, 15 minutes by default), or enrol the host again with a new one",
+    { cause },
   );
 }
 
@@ -57,12 +58,6 @@ export class Enrolment {
   async register(attempt: RegistrationAttempt): Promise<HostRecord> {
     const token = parseRegistrationToken(attempt.token);
     if (token === undefined) throw this.#refuse(attempt, "MALFORMED", undefined);
-    if (attempt.uniqueByName && attempt.displayName === "") {
-      throw new FleetError(
-        "HOST_NAME_REQUIRED",
-        "a host that is told apart by its name needs one: start its agent with --name",
-      );
-    }
     const result = await this.#storage.fleet.enrol({
       secretHash: secretHash(token.secret),
       now: this.#clock.now(),
@@ -86,20 +81,20 @@ export class Enrolment {
   async returning(attempt: ReconnectionAttempt): Promise<HostRecord> {
     const host = await this.#storage.fleet.agent(attempt.agentId);
     if (host !== undefined) return host;
-    this.refuseReturn(attempt, "UNKNOWN_AGENT");
-    throw notAccepted();
+    throw this.refuseReturn(attempt, "UNKNOWN_AGENT");
   }
 
-  /** Writes down that a reconnection was refused. */
-  refuseReturn(attempt: ReconnectionAttempt, cause: string, host?: HostRecord): void {
+  /** Writes down that a reconnection was refused. Returns the answer for an agent that has not proved its key. */
+  refuseReturn(attempt: ReconnectionAttempt, cause: string, host?: HostRecord): FleetError {
     this.#events.record({
       type: EventType.RECONNECTION_REFUSED,
       ...(host === undefined ? {} : { hostId: host.id, hostName: host.name }),
-      attributes: { cause, address: attempt.address, agent_id: attempt.agentId },
+      attributes: { cause, address: attempt.address, agent_id: clipped(attempt.agentId) },
     });
+    return notAccepted(cause);
   }
 
-  /** Writes down that an enrolment was refused, and says so to the agent in the one way for all that proves nothing. */
+  /** Writes down that an enrolment was refused for want of a proof. Returns the answer. */
   refuseSignature(attempt: Pick<RegistrationAttempt, "address" | "facts">): FleetError {
     return this.#refuse(attempt, "SIGNATURE", undefined);
   }
@@ -134,12 +129,18 @@ export class Enrolment {
       attributes: {
         cause,
         address: attempt.address,
-        hostname,
-        engine_id: engineId,
+        hostname: clipped(hostname),
+        engine_id: clipped(engineId),
         ...(token === undefined ? {} : { token_id: token.id }),
       },
     });
-    if (existing === undefined) return notAccepted();
+    if (cause === "NAME_REQUIRED") {
+      return new FleetError(
+        "HOST_NAME_REQUIRED",
+        "a host that is told apart by its name needs one: start its agent with --name",
+      );
+    }
+    if (existing === undefined) return notAccepted(cause);
     const metadata = { host_name: existing.name, host_id: existing.id };
     if (cause === "NAME_IN_USE") {
       return new FleetError(
@@ -156,4 +157,9 @@ export class Enrolment {
       { metadata },
     );
   }
+}
+
+// What an agent says before it has proved anything is bounded by its message alone, and is not to fill the event log.
+function clipped(text: string): string {
+  return text.slice(0, 255);
 }

@@ -1,6 +1,5 @@
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import { AgentStreamResponseSchema } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
@@ -116,6 +115,8 @@ export class AgentSession {
     this.#heartbeat.cancel();
     this.#writer.close();
     this.#parts.call.emit("error", grpcErrorFrom(reason, this.logger));
+    // What still arrives is read and thrown away, so that the stream can end.
+    this.#parts.call.resume();
     this.#resolveEnded(reason);
   }
 

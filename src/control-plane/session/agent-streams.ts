@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import { newId } from "../../domain/ids.ts";
 import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
+import type { Hello } from "../../gen/fairlead/agent/v1/handshake_pb.js";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
@@ -53,10 +54,7 @@ export class AgentStreams {
 
   /** Takes a new stream. Never throws; whatever goes wrong ends the stream with its reason. */
   take(call: AgentCall): void {
-    const done = this.#serve(call).catch((error: unknown) => {
-      call.emit("error", grpcErrorFrom(error, this.#parts.logger));
-      call.resume();
-    });
+    const done = this.#serve(call).catch((error: unknown) => this.#refuse(call, error));
     this.#running.add(done);
     void done.finally(() => this.#running.delete(done));
   }
@@ -88,6 +86,17 @@ export class AgentStreams {
     await this.#farewell(session, reason);
   }
 
+  #refuse(call: AgentCall, error: unknown): void {
+    const { logger } = this.#parts;
+    if (error instanceof FleetError) {
+      const { reason, message, cause } = error;
+      logger.info({ address: call.getPeer(), reason, cause }, `an agent's stream was refused: ${message}`);
+    }
+    call.emit("error", grpcErrorFrom(error, logger));
+    // What still arrives is read and thrown away, so that the stream can end.
+    call.resume();
+  }
+
   async #handshake(call: AgentCall): Promise<Handshaken> {
     const { enrolment, settings, wheel } = this.#parts;
     if (this.#draining !== undefined) throw this.#draining;
@@ -112,23 +121,36 @@ export class AgentStreams {
   }
 
   /** The epoch is stored before the welcome is sent, and the older session is over before this one takes commands. */
-  async #open(call: AgentCall, { host, hello, facts }: Handshaken): Promise<AgentSession> {
-    const { storage, traffic, inventory, settings, clock } = this.#parts;
+  async #open(call: AgentCall, handshaken: Handshaken): Promise<AgentSession> {
+    const { host, hello } = handshaken;
+    const acknowledged = await this.#parts.traffic.settled(host.agentId, hello.heldResultCommandIds);
+    const identity = await this.#begin(call, handshaken);
+    const session = new AgentSession({ ...this.#parts, identity, call });
+    this.#admit(session);
+    try {
+      this.#welcome(session, call, acknowledged);
+      // Told only now: an agent that was just enrolled must learn its id, because its token is spent.
+      if (this.#draining !== undefined) session.end(this.#draining);
+      else this.#start(session, call, hello);
+    } catch (error) {
+      // It counts already, so that it needs its farewell like any other.
+      session.logger.error({ err: error }, "a session could not be started");
+      session.end(new FleetError("INTERNAL", "the session could not be started", { cause: error }));
+    }
+    return session;
+  }
+
+  async #begin(call: AgentCall, { host, hello, facts }: Handshaken): Promise<SessionIdentity> {
+    const { storage, clock } = this.#parts;
+    const { agentVersion } = hello;
     const instanceId = Buffer.from(hello.instanceId).toString("hex");
     const journalId = Buffer.from(hello.journalId).toString("hex");
-    const acknowledged = await traffic.settled(host.agentId, hello.heldResultCommandIds);
-    const { agentVersion } = hello;
-    const begun = await storage.fleet.beginSession(host.agentId, {
-      now: clock.now(),
-      facts,
-      agentVersion,
-      instanceId,
-      journalId,
-    });
+    const start = { now: clock.now(), facts, agentVersion, instanceId, journalId };
+    const begun = await storage.fleet.beginSession(host.agentId, start);
     if (begun === undefined) {
       throw new FleetError("AGENT_REVOKED", `host ${host.name} was deleted; enrol it again with a new token`);
     }
-    const identity: SessionIdentity = {
+    return {
       sessionId: newId(),
       agentId: host.agentId,
       hostId: host.id,
@@ -138,32 +160,38 @@ export class AgentStreams {
       instanceId,
       address: call.getPeer(),
     };
-    if (this.#draining !== undefined) {
-      await storage.fleet.endSession(host.agentId, begun.epoch, clock.now());
-      throw this.#draining;
-    }
-    const session = new AgentSession({ ...this.#parts, identity, call });
-    this.#admit(session);
+  }
+
+  #welcome({ identity, logger }: AgentSession, call: AgentCall, acknowledgedCommandIds: string[]): void {
+    const { settings, clock, inventory } = this.#parts;
+    const { agentId, hostId, hostName, sessionId, epoch, address } = identity;
     sendMessage(call, {
       case: "welcome",
       value: {
-        ...identity,
-        sessionEpoch: begun.epoch,
+        agentId,
+        hostId,
+        hostName,
+        sessionId,
+        sessionEpoch: epoch,
         heartbeatInterval: durationFromMs(settings.heartbeatIntervalMs),
         leaseDuration: durationFromMs(settings.leaseMs),
         maxFrameBytes: settings.maxFrameBytes,
-        acknowledgedCommandIds: acknowledged,
+        acknowledgedCommandIds,
         serverTime: timestampFromMs(clock.now()),
       },
     });
     inventory.setHost(identity);
-    inventory.resetSnapshot(identity.hostId);
-    inventory.setOnline(identity.hostId, true);
-    this.#record(EventType.HOST_ONLINE, session, { address: identity.address });
-    session.logger.info({ session_id: identity.sessionId, address: identity.address }, "session opened");
+    logger.info({ session_id: sessionId, address }, "session opened");
+  }
+
+  #start(session: AgentSession, call: AgentCall, hello: Hello): void {
+    const { traffic, inventory } = this.#parts;
+    const { hostId, address } = session.identity;
+    inventory.resetSnapshot(hostId);
+    inventory.setOnline(hostId, true);
+    this.#record(EventType.HOST_ONLINE, session, { address });
     traffic.opened(session, hello);
     new FrameIntake({ ...this.#parts, session, call }).start();
-    return session;
   }
 
   #admit(session: AgentSession): void {

@@ -65,8 +65,6 @@ export class FrameIntake {
     call.on("data", onData).on("end", onGone).on("cancelled", onLost).on("close", onLost);
     void session.ended.then(() => {
       call.off("data", onData).off("end", onGone).off("cancelled", onLost).off("close", onLost);
-      // What still arrives is read and thrown away, so that the stream can end.
-      call.resume();
     });
     if (call.cancelled) onLost();
     else call.resume();
@@ -117,7 +115,7 @@ export class FrameIntake {
       traffic.accepted(session, acceptance);
     }
     for (const result of frame.results) this.#result(result);
-    for (const part of this.#good(ResultPartSchema, frame.resultParts)) this.#part(part);
+    for (const part of frame.resultParts) this.#part(part);
     for (const update of this.#good(InventoryUpdateSchema, frame.inventory)) {
       inventory.apply(session.identity.hostId, update);
     }
@@ -147,7 +145,8 @@ export class FrameIntake {
   #part(part: ResultPart): void {
     const { session, traffic } = this.#parts;
     try {
-      const whole = this.#assembly.add(part);
+      const [violation] = violationsOf(ResultPartSchema, part);
+      const whole = this.#assembly.add(part, violation && `${violation.field}: ${violation.description}`);
       if (whole !== undefined) this.#result(fromBinary(CommandResultSchema, whole));
     } catch (error) {
       const invalid =

@@ -13,7 +13,7 @@ import {
 import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
 import type { HostFactsRecord, HostRecord } from "../../storage/records.ts";
-import { type Enrolment, notAccepted } from "../enrolment/enrolment.ts";
+import type { Enrolment } from "../enrolment/enrolment.ts";
 import { provesKey } from "../enrolment/hello-proof.ts";
 import { type AgentCall, nextMessage, sendMessage } from "./agent-call.ts";
 
@@ -90,8 +90,7 @@ async function reconnect(
   const attempt = { agentId, address };
   const host = await enrolment.returning(attempt);
   if (!(await provesKey({ publicKey: host.publicKey, nonce, ...signed }))) {
-    enrolment.refuseReturn(attempt, "SIGNATURE", host);
-    throw notAccepted();
+    throw enrolment.refuseReturn(attempt, "SIGNATURE", host);
   }
   welcomeable(hello);
   const facts = factsFrom(hello);

@@ -18,12 +18,19 @@ export class ResultAssembly {
     this.#maxOpen = maxOpen;
   }
 
+  /** How many results have begun and not ended. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /**
-   * Adds a part. Returns the serialised CommandResult with the last one, else undefined. Throws INVALID_RESULT for a gap, for
-   * too much, and for too many at once; what was there of that result is then forgotten.
+   * Adds a part, or learns of one that is of no use because of its `fault`. Returns the serialised CommandResult with the last
+   * one, else undefined. Throws INVALID_RESULT for a fault, a gap, too much, and too many at once; what was there of that
+   * result is then forgotten.
    */
-  add(part: ResultPart): Uint8Array | undefined {
-    const assembly = part.index === 0 ? this.#begin(part.commandId) : this.#open.get(part.commandId);
+  add(part: ResultPart, fault?: string): Uint8Array | undefined {
+    if (fault !== undefined) throw this.#give(part, fault);
+    const assembly = part.index === 0 ? this.#begin(part) : this.#open.get(part.commandId);
     if (assembly === undefined || assembly.chunks.length !== part.index) {
       throw this.#give(part, `part ${part.index} came out of order`);
     }
@@ -37,11 +44,13 @@ export class ResultAssembly {
     return Buffer.concat(assembly.chunks, assembly.bytes);
   }
 
-  #begin(commandId: string): Assembly | undefined {
-    this.#open.delete(commandId);
-    if (this.#open.size >= this.#maxOpen) return undefined;
+  #begin(part: ResultPart): Assembly {
+    this.#open.delete(part.commandId);
+    if (this.#open.size >= this.#maxOpen) {
+      throw this.#give(part, `${this.#maxOpen} others have not come to their end`);
+    }
     const assembly: Assembly = { chunks: [], bytes: 0 };
-    this.#open.set(commandId, assembly);
+    this.#open.set(part.commandId, assembly);
     return assembly;
   }
 
