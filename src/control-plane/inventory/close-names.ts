@@ -1,21 +1,24 @@
-/**
- * Up to three of the names that somebody who typed `wanted` may have meant, the closest first: those that begin with it, contain
- * it, or differ in a few characters.
- */
+import { compareText } from "./order.ts";
+
+/** A text longer than this was hardly typed, and comparing it with a whole fleet takes long. */
+const longestTyped = 64;
+
+/** At most three of the names that somebody who typed `wanted` most likely meant: they begin with it, contain it, or are a few letters off. */
 export function closeNames(wanted: string, names: Iterable<string>): string[] {
-  const found: { readonly name: string; readonly distance: number }[] = [];
-  const limit = Math.ceil(wanted.length / 3);
+  let found: string[] = [];
+  let closest = wanted.length > longestTyped ? -1 : Math.ceil(wanted.length / 3);
   const lower = wanted.toLowerCase();
   for (const name of names) {
-    const distance = howFar(lower, name.toLowerCase(), limit);
-    if (distance <= limit) {
-      found.push({ name, distance });
+    const distance = howFar(lower, name.toLowerCase(), closest);
+    if (distance < closest) {
+      closest = distance;
+      found = [];
+    }
+    if (distance === closest) {
+      found.push(name);
     }
   }
-  return found
-    .toSorted((one, other) => one.distance - other.distance || (one.name < other.name ? -1 : 1))
-    .slice(0, 3)
-    .map(({ name }) => name);
+  return found.toSorted(compareText).slice(0, 3);
 }
 
 function howFar(wanted: string, name: string, limit: number): number {

@@ -1,5 +1,5 @@
 import type { InventoryUpdate } from "../../gen/fairlead/agent/v1/inventory_pb.js";
-import type { Container, ContainerState } from "../../gen/fairlead/container/v1/container_pb.js";
+import { type Container, ContainerState } from "../../gen/fairlead/container/v1/container_pb.js";
 import { compareText, firstAfter } from "./order.ts";
 import type { HostIdentity, HostView } from "./host-view.ts";
 
@@ -22,9 +22,6 @@ export interface ContainerPosition {
 }
 
 type MutableEntry = { -readonly [Key in keyof InventoryEntry]: InventoryEntry[Key] };
-
-// Only the type of a generated enum may be known here; the compiler holds the number to it.
-const running: ContainerState.RUNNING = 2;
 
 /** The containers of one host, as its agent told them. */
 export class HostInventory {
@@ -182,7 +179,7 @@ export class HostInventory {
   #countRunning(): number {
     let count = 0;
     for (const { container } of this.#entries.values()) {
-      count += container.state === running ? 1 : 0;
+      count += container.state === ContainerState.RUNNING ? 1 : 0;
     }
     return count;
   }

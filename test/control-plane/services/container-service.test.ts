@@ -116,6 +116,22 @@ describe("the container service", () => {
     assert.deepEqual(containers[0]?.observedTime, observedTime);
   });
 
+  it("V03 the oddest and longest names do not stop a list between its pages", async () => {
+    const odd = "\u0001".repeat(255);
+    await api.addHost(odd);
+    for (const id of ["1", "2"]) {
+      api.inventory.apply(`id-${odd}`, seen({ id: idOf(id), name: odd }));
+    }
+    const pages = await listAll({ hosts: [odd, "alpha"], pageSize: 1 });
+    assert.equal(pages.length, 7);
+    const first = await api.hosts.listHosts({ pageSize: 1 });
+    const second = await api.hosts.listHosts({ pageSize: 1, pageToken: first.nextPageToken });
+    assert.deepEqual(
+      [...first.hosts, ...second.hosts].map(({ name }) => name),
+      [odd, "alpha"],
+    );
+  });
+
   it("V03 names, labels and commands of agents are told as they are, markup and control characters and all", async () => {
     const odd = "<script>alert(1)</script>\u001b[31m\u0007\r\n\u202e'\"; DROP TABLE host; --";
     const labels = { [odd]: odd, __proto: "x" };
