@@ -40,12 +40,11 @@ export class FleetInventory {
     const known = this.#hosts.get(identity.hostId);
     if (known === undefined) {
       this.#hosts.set(identity.hostId, new HostInventory(identity, this.#finder));
+      this.#sorted = undefined;
     } else {
-      this.#forgetName(known.view);
-      known.identify(identity);
+      this.#rename(known, identity);
     }
     this.#idsByName.set(identity.hostName, identity.hostId);
-    this.#sorted = undefined;
   }
 
   /** Takes a host and its containers out. */
@@ -84,7 +83,7 @@ export class FleetInventory {
     return this.#find(reference)?.view;
   }
 
-  /** The same. Throws `HOST_NOT_FOUND` with the names that may have been meant. */
+  /** A host by id or name, as `host` finds it. Throws `HOST_NOT_FOUND` with the names that may have been meant. */
   requireHost(reference: string): HostView {
     return this.#require(reference).view;
   }
@@ -164,6 +163,15 @@ export class FleetInventory {
       throw hostNotFound(reference, closeNames(reference, this.#idsByName.keys()));
     }
     return host;
+  }
+
+  // Sessions come and go by the thousand and hardly ever change a name: the order of hosts survives them.
+  #rename(host: HostInventory, identity: HostIdentity): void {
+    if (host.view.hostName !== identity.hostName) {
+      this.#forgetName(host.view);
+      this.#sorted = undefined;
+    }
+    host.identify(identity);
   }
 
   #forgetName({ hostId, hostName }: HostView): void {

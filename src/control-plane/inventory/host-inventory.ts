@@ -42,8 +42,11 @@ export class HostInventory {
 
   /** The host as it is now. The same object until something of it changes. */
   get view(): HostView {
+    const { hostId, hostName, agentId } = this.#identity;
     this.#view ??= {
-      ...this.#identity,
+      hostId,
+      hostName,
+      agentId,
       online: this.#online,
       engineAvailable: this.#engineAvailable,
       containerCount: this.#entries.size,

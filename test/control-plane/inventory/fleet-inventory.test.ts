@@ -219,6 +219,18 @@ describe("the inventory of the fleet", () => {
     inventory.setHost({ hostId: "id-beta", hostName: "bravo", agentId: "agent-beta" });
     assert.equal(inventory.host("beta"), undefined);
     assert.equal(inventory.host("bravo")?.hostId, "id-beta");
+    put("beta", "1", "web");
+    const session = { hostId: "id-beta", hostName: "bravo", agentId: "another", address: "127.0.0.1" };
+    inventory.setHost(session);
+    assert.deepEqual(inventory.host("bravo"), {
+      hostId: "id-beta",
+      hostName: "bravo",
+      agentId: "another",
+      online: false,
+      engineAvailable: false,
+      containerCount: 1,
+      runningContainerCount: 1,
+    });
     assert.deepEqual(
       inventory.hosts().map(({ hostName }) => hostName),
       ["alpha", "bravo", "gamma", "odd"],
