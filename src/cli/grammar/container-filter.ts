@@ -18,31 +18,31 @@ export const runningStates: readonly ContainerState[] = [
   ContainerState.RESTARTING,
 ];
 
-const states: Readonly<Record<string, ContainerState>> = {
-  created: ContainerState.CREATED,
-  running: ContainerState.RUNNING,
-  paused: ContainerState.PAUSED,
-  restarting: ContainerState.RESTARTING,
-  removing: ContainerState.REMOVING,
-  exited: ContainerState.EXITED,
-  dead: ContainerState.DEAD,
-};
-const keys: Readonly<Record<string, keyof ContainerFilter>> = {
-  host: "hosts",
-  state: "states",
-  status: "states",
-  label: "labels",
-  name: "nameContains",
-  image: "image",
-  ancestor: "image",
-};
+const states = new Map([
+  ["created", ContainerState.CREATED],
+  ["running", ContainerState.RUNNING],
+  ["paused", ContainerState.PAUSED],
+  ["restarting", ContainerState.RESTARTING],
+  ["removing", ContainerState.REMOVING],
+  ["exited", ContainerState.EXITED],
+  ["dead", ContainerState.DEAD],
+]);
+const fields: ReadonlyMap<string, keyof ContainerFilter> = new Map([
+  ["host", "hosts"],
+  ["state", "states"],
+  ["status", "states"],
+  ["label", "labels"],
+  ["name", "nameContains"],
+  ["image", "image"],
+  ["ancestor", "image"],
+]);
 
 /** The filter that several `--filter key=value` make together. Throws `InvalidArgumentError`. */
 export function containerFilterFrom(
   pairs: readonly (readonly [string, string | undefined])[],
 ): ContainerFilter {
   const of = (field: keyof ContainerFilter) =>
-    pairs.filter(([key]) => keys[key] === field).map(([, value]) => value ?? "");
+    pairs.filter(([key]) => fields.get(key) === field).map(([, value]) => value ?? "");
   return {
     hosts: of("hosts"),
     states: of("states").map(parseState),
@@ -55,19 +55,19 @@ export function containerFilterFrom(
 /** One `key=value` of it. Throws `InvalidArgumentError` for a key that is none. */
 export function parseContainerFilter(text: string): readonly [key: string, value: string] {
   const [key, value] = parseKeyValue(text);
-  if (!Object.hasOwn(keys, key) || value === undefined || value === "") {
+  if (!fields.has(key) || value === undefined || value === "") {
     throw new InvalidArgumentError("Write host=, state=, name=, image= or label= and a value.");
   }
-  if (keys[key] === "states") {
+  if (fields.get(key) === "states") {
     parseState(value);
   }
   return [key, value];
 }
 
 function parseState(text: string): ContainerState {
-  const state = Object.hasOwn(states, text) ? states[text] : undefined;
+  const state = states.get(text);
   if (state === undefined) {
-    throw new InvalidArgumentError(`A state is one of ${Object.keys(states).join(", ")}.`);
+    throw new InvalidArgumentError(`A state is one of ${[...states.keys()].join(", ")}.`);
   }
   return state;
 }

@@ -9,11 +9,11 @@ export interface RequestedMount {
   readonly readOnly: boolean;
 }
 
-const types: Readonly<Record<string, MountSpec_Type>> = {
-  bind: MountSpec_Type.BIND,
-  volume: MountSpec_Type.VOLUME,
-  tmpfs: MountSpec_Type.TMPFS,
-};
+const types = new Map([
+  ["bind", MountSpec_Type.BIND],
+  ["volume", MountSpec_Type.VOLUME],
+  ["tmpfs", MountSpec_Type.TMPFS],
+]);
 
 /**
  * A mount from docker's -v: `[source:]target[:ro|rw]`. A source that begins with "/" is a path of the host,
@@ -38,7 +38,7 @@ export function parseVolume(text: string): RequestedMount {
 /** A mount from docker's --mount: `type=bind,source=/srv,target=/data,readonly`. Throws `InvalidArgumentError`. */
 export function parseMount(text: string): RequestedMount {
   const fields = new Map(text.split(",").map(splitField));
-  const type = types[fields.get("type") ?? "volume"];
+  const type = types.get(fields.get("type") ?? "volume");
   if (type === undefined) {
     throw new InvalidArgumentError("The type of a mount is bind, volume or tmpfs.");
   }
@@ -62,17 +62,17 @@ export function parseTmpfs(text: string): RequestedMount {
   return { type: MountSpec_Type.TMPFS, source: "", target: requireAbsolute(text), readOnly: false };
 }
 
-const synonyms: Readonly<Record<string, string>> = {
-  src: "source",
-  dst: "target",
-  destination: "target",
-  ro: "readonly",
-};
+const synonyms = new Map([
+  ["src", "source"],
+  ["dst", "target"],
+  ["destination", "target"],
+  ["ro", "readonly"],
+]);
 const known = new Set(["type", "source", "target", "readonly"]);
 
 function splitField(field: string): [string, string] {
   const [, key = "", value = "true"] = /^([^=]*)(?:=(.*))?$/s.exec(field) ?? [];
-  const name = synonyms[key] ?? key;
+  const name = synonyms.get(key) ?? key;
   if (!known.has(name)) {
     throw new InvalidArgumentError(`"${key}" is no field of a mount: type, source, target and readonly are.`);
   }

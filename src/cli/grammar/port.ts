@@ -11,11 +11,11 @@ export interface PublishedPort {
 }
 
 const form = /^(?:(?:(\[[^\]]+\]|[^:[\]]+):)?([\d-]*):)?([\d-]+)(?:\/([a-z]+))?$/i;
-const protocols: Readonly<Record<string, PortBinding_Protocol>> = {
-  tcp: PortBinding_Protocol.TCP,
-  udp: PortBinding_Protocol.UDP,
-  sctp: PortBinding_Protocol.SCTP,
-};
+const protocols = new Map([
+  ["tcp", PortBinding_Protocol.TCP],
+  ["udp", PortBinding_Protocol.UDP],
+  ["sctp", PortBinding_Protocol.SCTP],
+]);
 
 /**
  * Ports from docker's -p: `[[ip:][hostPort]:]containerPort[/protocol]`, also with ranges of equal length. No host
@@ -23,7 +23,7 @@ const protocols: Readonly<Record<string, PortBinding_Protocol>> = {
  */
 export function parsePublish(text: string): PublishedPort[] {
   const [, ip = "", host = "", inside, protocolName = "tcp"] = form.exec(text) ?? [];
-  const protocol = protocols[protocolName.toLowerCase()];
+  const protocol = protocols.get(protocolName.toLowerCase());
   if (inside === undefined || protocol === undefined) {
     throw new InvalidArgumentError(
       'Write it as [[ip:]hostPort:]containerPort[/tcp|udp|sctp], for example "8080:80".',

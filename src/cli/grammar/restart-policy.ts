@@ -7,17 +7,17 @@ export interface RequestedRestartPolicy {
   readonly maxRetries: number;
 }
 
-const modes: Readonly<Record<string, RestartPolicy_Mode>> = {
-  no: RestartPolicy_Mode.NO,
-  always: RestartPolicy_Mode.ALWAYS,
-  "unless-stopped": RestartPolicy_Mode.UNLESS_STOPPED,
-  "on-failure": RestartPolicy_Mode.ON_FAILURE,
-};
+const modes = new Map([
+  ["no", RestartPolicy_Mode.NO],
+  ["always", RestartPolicy_Mode.ALWAYS],
+  ["unless-stopped", RestartPolicy_Mode.UNLESS_STOPPED],
+  ["on-failure", RestartPolicy_Mode.ON_FAILURE],
+]);
 
 /** Docker's --restart: no, always, unless-stopped, on-failure or on-failure:5. Throws `InvalidArgumentError`. */
 export function parseRestartPolicy(text: string): RequestedRestartPolicy {
   const [, word = "", retries = "0"] = /^([a-z-]+)(?::(\d{1,6}))?$/.exec(text) ?? [];
-  const mode = modes[word];
+  const mode = modes.get(word);
   if (mode === undefined || (mode !== RestartPolicy_Mode.ON_FAILURE && text.includes(":"))) {
     throw new InvalidArgumentError("Write no, always, unless-stopped, on-failure or on-failure:<times>.");
   }

@@ -86,6 +86,7 @@ const grammars: Readonly<Record<string, Case>> = {
       "a:80",
       "1:2:3:4",
       "80/icmp",
+      "80/constructor",
       "8080-8082:80-81",
       "81-80",
       "300.1.1.1:1:2",
@@ -114,6 +115,7 @@ const grammars: Readonly<Record<string, Case>> = {
       "",
       "type=bind,target=/data",
       "type=npipe,target=/x",
+      "type=constructor,target=/x",
       "type=tmpfs,source=/a,target=/x",
       "target=x",
       "size=1",
@@ -129,7 +131,7 @@ const grammars: Readonly<Record<string, Case>> = {
       "on-failure": { mode: 4, maxRetries: 0 },
       "on-failure:5": { mode: 4, maxRetries: 5 },
     },
-    bad: ["", "never", "always:3", "on-failure:", "on-failure:x", "toString"],
+    bad: ["", "never", "constructor", "always:3", "on-failure:", "on-failure:x", "toString"],
   },
   "a number of processors": {
     parse: parseCpus,
@@ -162,7 +164,7 @@ const grammars: Readonly<Record<string, Case>> = {
       "label=a=b": ["label", "a=b"],
       "status=running": ["status", "running"],
     },
-    bad: ["", "state", "state=", "state=toString", "size=1", "toString=1"],
+    bad: ["", "state", "state=", "state=constructor", "size=1", "constructor=1"],
   },
   "an event filter": {
     parse: parseEventFilter,
