@@ -1,5 +1,5 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream, credentials, type StatusObject } from "@grpc/grpc-js";
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import type { FleetError } from "../../src/domain/errors.ts";
 import {
@@ -37,6 +37,8 @@ export class RawAgent {
   readonly identity: RawIdentity;
   /** Resolves with the error that ended the stream. */
   readonly ended: Promise<FleetError>;
+  /** Resolves with the trailers of the stream, as they were on the wire. */
+  readonly status: Promise<StatusObject>;
   welcome: Welcome | undefined;
   readonly #client: Client;
   readonly #stream: ClientDuplexStream<WireMessage, WireMessage>;
@@ -55,6 +57,7 @@ export class RawAgent {
     this.#stream = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     const { promise, resolve } = Promise.withResolvers<FleetError>();
     this.ended = promise;
+    this.status = new Promise((resolveStatus) => void this.#stream.once("status", resolveStatus));
     this.#stream.on("data", (message: WireMessage) => {
       this.#inbox.push(fromBinary(AgentStreamResponseSchema, message));
       this.#sort();
