@@ -30,7 +30,7 @@ export class HostInventory {
   #identity: HostIdentity;
   #online = false;
   #engineAvailable = false;
-  /** Ids that the snapshot under way has brought. Undefined: there is none. */
+  /** Ids that came since the snapshot under way began. Undefined: there is none. */
   #snapshot: Set<string> | undefined;
   #sorted: readonly InventoryEntry[] | undefined;
   #view: HostView | undefined;
@@ -109,7 +109,6 @@ export class HostInventory {
         );
         break;
       case "removedContainerId":
-        this.#snapshot?.delete(update.value);
         this.#remove(update.value);
         break;
       case "snapshotEnd":

@@ -119,6 +119,8 @@ describe("the event log", () => {
 
   it("L03 a watcher from 0 gets all that is kept, and then what happens, once and in order", async () => {
     await store("a", "b");
+    await storage.close();
+    await open();
     const watcher = log.watch({}, 0, neverAborted);
     assert.deepEqual(await namesOf(watcher, 2), ["a", "b"]);
     const next = namesOf(watcher, 3);
