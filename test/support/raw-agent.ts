@@ -118,7 +118,7 @@ export class RawAgent {
     const { nonce } = await this.challenge();
     const value = { token, publicKey: this.identity.publicKey, ...registration };
     this.sendHello(this.hello({ case: "registration", value }, more), nonce);
-    return this.#welcomed();
+    return this.welcomed();
   }
 
   /** The whole reconnection. Rejects with the error that ended the stream. */
@@ -128,10 +128,11 @@ export class RawAgent {
       this.hello({ case: "reconnection", value: { agentId: this.identity.agentId } }, more),
       nonce,
     );
-    return this.#welcomed();
+    return this.welcomed();
   }
 
-  async #welcomed(): Promise<Welcome> {
+  /** Waits for the welcome. Rejects with the error that ended the stream. */
+  async welcomed(): Promise<Welcome> {
     const { value } = await this.#next("welcome");
     this.identity.agentId = value.agentId;
     this.welcome = value;
