@@ -390,9 +390,9 @@ export function describeEngine(
 
     it("O20 a list while containers come and go leaves out what is gone and fails for none", async () => {
       const stays = (await make()).id;
-      let busy = true;
+      const churning = { on: true };
       const churn = (async () => {
-        while (busy) {
+        while (churning.on) {
           await remove((await make()).id);
         }
       })();
@@ -401,7 +401,7 @@ export function describeEngine(
           assert.ok((await engine.listContainers(never)).some(({ id }) => id === stays));
         }
       } finally {
-        busy = false;
+        churning.on = false;
         await churn;
       }
     });
@@ -474,8 +474,17 @@ export function describeEngine(
       await watcher.until(id, "REMOVED");
       assert.equal(await watcher.close(), undefined);
       assert.deepEqual(watcher.of(id), [
-        ...["CREATED", "STARTED", "PAUSED", "UNPAUSED", "DIED"],
-        ...["STARTED", "DIED", "STARTED", "DIED", "RENAMED", "REMOVED"],
+        "CREATED",
+        "STARTED",
+        "PAUSED",
+        "UNPAUSED",
+        "DIED",
+        "STARTED",
+        "DIED",
+        "STARTED",
+        "DIED",
+        "RENAMED",
+        "REMOVED",
       ]);
       const events = watcher.events(id);
       assert.deepEqual([events[0]?.containerName, events.at(-1)?.containerName], [name, renamed]);
@@ -544,8 +553,13 @@ function assertSettings({ Config: config, HostConfig: host }: EngineJson): void 
   const environment = config["Env"] as string[];
   assert.ok(environment.includes("COLOUR=blue=green") && environment.includes("EMPTY="));
   const expected = {
-    ...{ Hostname: "inner", WorkingDir: "/tmp", User: "1000:1000", Tty: true, OpenStdin: true },
-    ...{ StopSignal: "SIGINT", StopTimeout: 2 },
+    Hostname: "inner",
+    WorkingDir: "/tmp",
+    User: "1000:1000",
+    Tty: true,
+    OpenStdin: true,
+    StopSignal: "SIGINT",
+    StopTimeout: 2,
   };
   for (const [key, value] of Object.entries(expected)) {
     assert.deepEqual(config[key], value, key);
@@ -554,8 +568,15 @@ function assertSettings({ Config: config, HostConfig: host }: EngineJson): void 
   assert.deepEqual([health["Test"], health["Interval"], health["Retries"]], [["CMD", "true"], 600e9, 2]);
   const expectedOfHost = {
     RestartPolicy: { Name: "on-failure", MaximumRetryCount: 3 },
-    ...{ Memory: 67_108_864, NanoCpus: 500_000_000, PidsLimit: 50, CpuShares: 512 },
-    ...{ AutoRemove: false, Init: true, ReadonlyRootfs: true, Privileged: false, NetworkMode: "bridge" },
+    Memory: 67_108_864,
+    NanoCpus: 500_000_000,
+    PidsLimit: 50,
+    CpuShares: 512,
+    AutoRemove: false,
+    Init: true,
+    ReadonlyRootfs: true,
+    Privileged: false,
+    NetworkMode: "bridge",
   };
   for (const [key, value] of Object.entries(expectedOfHost)) {
     assert.deepEqual(host[key], value, key);

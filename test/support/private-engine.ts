@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import Docker from "dockerode";
 import { giveUp } from "./docker.ts";
 
@@ -17,7 +18,7 @@ export interface PrivateEngine {
   start(): Promise<void>;
   /** Asks it to end, as `systemctl stop docker` does, and waits. */
   stop(): Promise<void>;
-  /** Ends it with SIGKILL and waits. Its containers' processes may live on. */
+  /** Ends it with SIGKILL, and the containerd that it started, and waits. Its containers' processes may live on. */
   kill(): Promise<void>;
   /** Ends it and removes its data. To be called in the test's end. */
   dispose(): Promise<void>;
@@ -84,12 +85,14 @@ class PrivateDockerd implements PrivateEngine {
 
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
+    await this.#endContainerd();
   }
 
   async dispose(): Promise<void> {
     await this.#end("SIGTERM");
     await this.#endContainerd();
-    await rm(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+    await this.#unmountAll();
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 
   #flags(): string[] {
@@ -117,15 +120,29 @@ class PrivateDockerd implements PrivateEngine {
     clearTimeout(timer);
   }
 
-  /** A dockerd that was killed leaves the containerd that it started. */
+  /** A dockerd that was killed may leave the containerd that it started, and a file that keeps the next from its own. */
   async #endContainerd(): Promise<void> {
-    const text = await readFile(join(this.#folder, "exec", "containerd", "containerd.pid"), "utf8").catch(
-      () => "",
-    );
-    const pid = Number.parseInt(text, 10);
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (command.includes(this.#folder)) {
-      process.kill(pid, "SIGTERM");
+    const file = join(this.#folder, "exec", "containerd", "containerd.pid");
+    const pid = Number.parseInt(await readIfThere(file), 10);
+    const isOurs = async () => (await readIfThere(`/proc/${pid}/cmdline`)).includes(this.#folder);
+    if (await isOurs()) {
+      process.kill(pid, "SIGKILL");
+      const deadline = Date.now() + stopWithinMs;
+      while ((await isOurs()) && Date.now() < deadline) {
+        await delay(20);
+      }
+    }
+    await rm(file, { force: true });
+  }
+
+  /** What a dockerd that was killed has left mounted, the innermost first. */
+  async #unmountAll(): Promise<void> {
+    const mounted = (await readIfThere("/proc/mounts"))
+      .split("\n")
+      .map((line) => line.split(" ")[1] ?? "")
+      .filter((path) => path.startsWith(`${this.#folder}/`));
+    for (const path of mounted.toReversed()) {
+      await promisify(execFile)("umount", ["-l", path]);
     }
   }
 
@@ -135,4 +152,8 @@ class PrivateDockerd implements PrivateEngine {
       () => false,
     );
   }
+}
+
+async function readIfThere(path: string): Promise<string> {
+  return readFile(path, "utf8").catch(() => "");
 }

@@ -5,23 +5,23 @@ import { portsFromInspection } from "./docker-ports.ts";
 import type { EngineContainer } from "./engine.ts";
 import { type Moment, momentFromRfc3339 } from "./rfc3339.ts";
 
-const states: Readonly<Record<string, ContainerState>> = {
-  created: ContainerState.CREATED,
-  running: ContainerState.RUNNING,
-  paused: ContainerState.PAUSED,
-  restarting: ContainerState.RESTARTING,
-  removing: ContainerState.REMOVING,
-  exited: ContainerState.EXITED,
+const states = new Map<string, ContainerState>([
+  ["created", ContainerState.CREATED],
+  ["running", ContainerState.RUNNING],
+  ["paused", ContainerState.PAUSED],
+  ["restarting", ContainerState.RESTARTING],
+  ["removing", ContainerState.REMOVING],
+  ["exited", ContainerState.EXITED],
   // Podman's word.
-  stopped: ContainerState.EXITED,
-  dead: ContainerState.DEAD,
-};
+  ["stopped", ContainerState.EXITED],
+  ["dead", ContainerState.DEAD],
+]);
 
-const healths: Readonly<Record<string, HealthState>> = {
-  starting: HealthState.STARTING,
-  healthy: HealthState.HEALTHY,
-  unhealthy: HealthState.UNHEALTHY,
-};
+const healths = new Map<string, HealthState>([
+  ["starting", HealthState.STARTING],
+  ["healthy", HealthState.HEALTHY],
+  ["unhealthy", HealthState.UNHEALTHY],
+]);
 
 /** Translates Docker's inspection of a container, made to fit the bounds of the schema. */
 export function containerFromInspection(inspection: DockerInspection, observed: Moment): EngineContainer {
@@ -32,8 +32,8 @@ export function containerFromInspection(inspection: DockerInspection, observed: 
     image: config?.Image ?? "",
     imageId: inspection.Image ?? "",
     command: [inspection.Path ?? "", ...(inspection.Args ?? [])].join(" ").trim(),
-    state: states[state?.Status ?? ""] ?? ContainerState.UNSPECIFIED,
-    health: healths[state?.Health?.Status ?? ""] ?? HealthState.UNSPECIFIED,
+    state: states.get(state?.Status ?? "") ?? ContainerState.UNSPECIFIED,
+    health: healths.get(state?.Health?.Status ?? "") ?? HealthState.UNSPECIFIED,
     exitCode: state?.ExitCode ?? 0,
     ...times(inspection),
     ports: portsFromInspection(inspection),

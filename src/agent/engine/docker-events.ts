@@ -8,18 +8,18 @@ import type { EngineEvent } from "./engine.ts";
  * The words of Docker that are facts of ours. The others say how a fact came about (`kill` and `stop` come with the `die`
  * that counts, `restart` with a `die` and a `start`) or change nothing (`exec_start`, `attach`, `top` and so on).
  */
-const actions: Readonly<Record<string, ContainerAction>> = {
-  create: ContainerAction.CREATED,
-  start: ContainerAction.STARTED,
-  die: ContainerAction.DIED,
-  pause: ContainerAction.PAUSED,
-  unpause: ContainerAction.UNPAUSED,
-  rename: ContainerAction.RENAMED,
-  destroy: ContainerAction.REMOVED,
-  oom: ContainerAction.OUT_OF_MEMORY,
-  "health_status: healthy": ContainerAction.HEALTHY,
-  "health_status: unhealthy": ContainerAction.UNHEALTHY,
-};
+const actions = new Map<string, ContainerAction>([
+  ["create", ContainerAction.CREATED],
+  ["start", ContainerAction.STARTED],
+  ["die", ContainerAction.DIED],
+  ["pause", ContainerAction.PAUSED],
+  ["unpause", ContainerAction.UNPAUSED],
+  ["rename", ContainerAction.RENAMED],
+  ["destroy", ContainerAction.REMOVED],
+  ["oom", ContainerAction.OUT_OF_MEMORY],
+  ["health_status: healthy", ContainerAction.HEALTHY],
+  ["health_status: unhealthy", ContainerAction.UNHEALTHY],
+]);
 
 /** A line of the stream holds one event with all labels of its container; no real one comes near this. */
 const maxLineCharacters = 4 * 1024 * 1024;
@@ -44,7 +44,7 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<st
 /** What a line of Docker's event stream means. Undefined: nothing to us. Throws a SyntaxError when it is no JSON. */
 export function eventFromLine(line: string): EngineEvent | undefined {
   const event = JSON.parse(line, withExactTime) as DockerEvent | null;
-  const action = actions[event?.Action ?? ""];
+  const action = actions.get(event?.Action ?? "");
   const containerId = event?.Actor?.ID;
   if (action === undefined || !containerId || event?.Type !== "container") {
     return undefined;

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
+import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
+import { ContainerSpecSchema } from "../../src/gen/fairlead/container/v1/container_spec_pb.js";
+import { neverAborted } from "../../src/resilience/signals.ts";
+import { systemClock } from "../../src/resilience/clock.ts";
+import { ensureImage } from "../support/docker.ts";
+import { refused } from "../support/engine-conformance.ts";
+import { EngineWatcher } from "../support/engine-watcher.ts";
+import { type PrivateEngine, startPrivateEngine } from "../support/private-engine.ts";
+import { silentLogger } from "../support/silent-logger.ts";
+
+describe("docker: an engine that stops and comes back", function () {
+  this.timeout(120_000);
+  this.slow(30_000);
+  let dockerd: PrivateEngine;
+  let engine: DockerEngine;
+  const never = neverAborted;
+
+  before(async function () {
+    dockerd = await startPrivateEngine(this);
+    const path = dockerd.socketPath;
+    const endpoint = { kind: "socket", address: `unix://${path}`, path } as const;
+    engine = new DockerEngine({ endpoint, clock: systemClock, logger: silentLogger });
+  });
+  after(async function () {
+    this.timeout(60_000);
+    await engine?.close();
+    await dockerd?.dispose();
+  });
+
+  for (const end of ["stop", "kill"] as const) {
+    it(`O21 after a ${end} of the engine calls and watches say ENGINE_UNAVAILABLE, and work again after its return`, async () => {
+      const image = await ensureImage(dockerd.docker);
+      const spec = create(ContainerSpecSchema, { image, command: ["sleep", "600"] });
+      const id = await engine.createContainer(`survivor-of-${end}`, spec, never);
+      const { engineId } = await engine.facts(never);
+      const watcher = await EngineWatcher.open(engine);
+
+      await dockerd[end]();
+      await refused(
+        watcher.ended.then((error) => Promise.reject(error)),
+        "ENGINE_UNAVAILABLE",
+        "",
+      );
+      await refused(engine.facts(never), "ENGINE_UNAVAILABLE", dockerd.socketPath);
+      await refused(engine.listContainers(never), "ENGINE_UNAVAILABLE", dockerd.socketPath);
+      await refused(engine.startContainer(id, never), "ENGINE_UNAVAILABLE", dockerd.socketPath);
+      await refused(engine.createContainer("", spec, never), "ENGINE_UNAVAILABLE", dockerd.socketPath);
+
+      await dockerd.start();
+      assert.equal((await engine.facts(never)).engineId, engineId);
+      assert.equal((await engine.getContainer(id, never)).state, ContainerState.CREATED);
+      const again = await EngineWatcher.open(engine);
+      await engine.removeContainer(id, { force: true, removeVolumes: true }, never);
+      await again.until(id, "REMOVED");
+      assert.deepEqual(again.of(id), ["REMOVED"], "what was told before is told again");
+      assert.equal(await again.close(), undefined);
+    });
+  }
+});
