@@ -2,6 +2,9 @@
 import { readFileSync } from "node:fs";
 import { createEnvironment } from "../cli/environment.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { addAgentCommand } from "./agent.ts";
+import { addServeCommand } from "./serve.ts";
+import { addUpCommand } from "./up.ts";
 
 /** How long what is still open after the end of a command may keep the process. */
 const lingerMs = 2_000;
@@ -20,7 +23,7 @@ const exitCode = await runCli(
     columns: process.stdout.columns,
     signal: interruption(),
   }),
-  { version: manifest.version, localCommands: [] },
+  { version: manifest.version, localCommands: [addUpCommand, addServeCommand, addAgentCommand] },
 );
 process.exitCode = exitCode;
 setTimeout(() => process.exit(exitCode), lingerMs).unref();
