@@ -89,8 +89,8 @@ export class FakeSession {
   /** Why the handshake failed here. */
   refusal: unknown;
   ended = false;
-  /** Largest message in bytes. */
-  largestBytes = 0;
+  /** Every message as it came. */
+  readonly messages: WireMessage[] = [];
   readonly frames: { readonly frame: AgentFrame; readonly atMs: number }[] = [];
   /** Results by command id; one that came twice is there twice. */
   readonly results: CommandResult[] = [];
@@ -181,7 +181,7 @@ export class FakeSession {
   }
 
   #receive(bytes: WireMessage): void {
-    this.largestBytes = Math.max(this.largestBytes, bytes.byteLength);
+    this.messages.push(bytes);
     const { message } = fromBinary(AgentStreamRequestSchema, bytes);
     if (message.case === "hello") this.#greet(message.value.hello, message.value.signature);
     if (message.case === "frame") this.#take(message.value);
