@@ -105,8 +105,12 @@ export class RawAgent {
   /** Signs and sends a hello, or other bytes in its place. */
   sendHello(hello: HelloInit | Uint8Array, nonce: Uint8Array, key = this.identity.privateKey): void {
     const bytes = hello instanceof Uint8Array ? hello : toBinary(HelloSchema, create(HelloSchema, hello));
-    const signature = sign(null, Buffer.concat([Buffer.from("fairlead-hello-v1\0"), nonce, bytes]), key);
-    this.sendMessage({ case: "hello", value: { hello: bytes, signature } });
+    this.sendMessage({ case: "hello", value: { hello: bytes, signature: this.sign(bytes, nonce, key) } });
+  }
+
+  /** The proof over a hello and a challenge. */
+  sign(hello: Uint8Array, nonce: Uint8Array, key = this.identity.privateKey): Uint8Array {
+    return sign(null, Buffer.concat([Buffer.from("fairlead-hello-v1\0"), nonce, hello]), key);
   }
 
   /** The whole registration. Rejects with the error that ended the stream. */
