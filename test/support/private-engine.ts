@@ -1,15 +1,14 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { promisify } from "node:util";
 import Docker from "dockerode";
 import { giveUp } from "./docker.ts";
 
-/** A Docker Engine of the test's own, which it may stop, kill and start again. It has no bridge network. */
+/** A Docker Engine of the test's own, which it may stop, kill and start again. It has no network, and is kept apart from the machine's own. */
 export interface PrivateEngine {
   readonly socketPath: string;
   /** For arranging and verifying. */
@@ -62,7 +61,10 @@ class PrivateDockerd implements PrivateEngine {
   async start(): Promise<void> {
     await mkdir(join(this.#folder, "exec"), { recursive: true });
     this.#log = "";
-    const child = spawn("dockerd", this.#flags(), { stdio: ["ignore", "pipe", "pipe"] });
+    // In namespaces of its own: a dockerd without a bridge deletes the machine's docker0, which is another engine's, and one
+    // that is killed leaves its mounts behind.
+    const command = ["--net", "--mount", "dockerd", ...this.#flags()];
+    const child = spawn("unshare", command, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     const keep = (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-8192);
@@ -91,7 +93,6 @@ class PrivateDockerd implements PrivateEngine {
   async dispose(): Promise<void> {
     await this.#end("SIGTERM");
     await this.#endContainerd();
-    await this.#unmountAll();
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 
@@ -133,17 +134,6 @@ class PrivateDockerd implements PrivateEngine {
       }
     }
     await rm(file, { force: true });
-  }
-
-  /** What a dockerd that was killed has left mounted, the innermost first. */
-  async #unmountAll(): Promise<void> {
-    const mounted = (await readIfThere("/proc/mounts"))
-      .split("\n")
-      .map((line) => line.split(" ")[1] ?? "")
-      .filter((path) => path.startsWith(`${this.#folder}/`));
-    for (const path of mounted.toReversed()) {
-      await promisify(execFile)("umount", ["-l", path]);
-    }
   }
 
   async #answers(): Promise<boolean> {
