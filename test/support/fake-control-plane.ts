@@ -134,8 +134,9 @@ export class FakeSession {
   /** Sends one command, and returns its id. */
   command(
     operation: OperationInit,
-    { id = randomUUID() as string, attempt = 1, epoch = this.#number, timeoutMs = 30_000 } = {},
+    delivery: { id?: string; attempt?: number; epoch?: number; timeoutMs?: number } = {},
   ): string {
+    const { id = randomUUID(), attempt = 1, epoch = this.#number, timeoutMs = 30_000 } = delivery;
     const timeout = durationFromMs(timeoutMs);
     this.send({
       commands: [{ commandId: id, attempt, sessionEpoch: epoch, timeout, operation: { operation } }],
@@ -193,9 +194,14 @@ export class FakeSession {
       const agentId = this.#proved(bytes, signature);
       const changed = this.#plane.options.welcome?.(this.hello, this.#number) ?? {};
       const usual = {
-        ...{ agentId, hostId: "host-1", hostName: "host", sessionId: `s${this.#number}` },
-        ...{ sessionEpoch: this.#number, maxFrameBytes: 65_536 },
-        ...{ heartbeatInterval: durationFromMs(15_000), leaseDuration: durationFromMs(45_000) },
+        agentId,
+        hostId: "host-1",
+        hostName: "host",
+        sessionId: `s${this.#number}`,
+        sessionEpoch: this.#number,
+        maxFrameBytes: 65_536,
+        heartbeatInterval: durationFromMs(15_000),
+        leaseDuration: durationFromMs(45_000),
       };
       this.#write({ message: { case: "welcome", value: { ...usual, ...changed } } });
       this.welcomed = true;

@@ -200,8 +200,9 @@ describe("an agent that was killed", () => {
         const { end } = await after.result(id);
         assert.equal(end.case === "failure" && end.value.reason, "OUTCOME_UNKNOWN");
       }
-      for (const id of [settled, unsettled, unknown])
+      for (const id of [settled, unsettled, unknown]) {
         after.command({ case: "startContainer", value: { container: "two" } }, { id, attempt: 2 });
+      }
       await after.result(unknown, 2);
       await agent.close();
       assert.deepEqual(calls, []);

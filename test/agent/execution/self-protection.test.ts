@@ -11,6 +11,16 @@ import type { FakeSession } from "../../support/fake-control-plane.ts";
 
 const own = "0123456789abcdef".repeat(4);
 
+const harmful = (container: string) =>
+  [
+    { case: "stopContainer", value: { container } },
+    { case: "restartContainer", value: { container } },
+    { case: "killContainer", value: { container, signal: "HUP" } },
+    { case: "pauseContainer", value: { container } },
+    { case: "renameContainer", value: { container, newName: "other" } },
+    { case: "removeContainer", value: { container, force: true } },
+  ] as const;
+
 describe("self-protection", () => {
   class CountingEngine extends SimulatedEngine {
     looks = 0;
@@ -52,16 +62,6 @@ describe("self-protection", () => {
     engine.looks = 0;
   });
   afterEach(() => harness.close());
-
-  const harmful = (container: string) =>
-    [
-      { case: "stopContainer", value: { container } },
-      { case: "restartContainer", value: { container } },
-      { case: "killContainer", value: { container, signal: "HUP" } },
-      { case: "pauseContainer", value: { container } },
-      { case: "renameContainer", value: { container, newName: "other" } },
-      { case: "removeContainer", value: { container, force: true } },
-    ] as const;
 
   it("O10 its own container and a labelled one are refused whatever would harm them, with no round trip", async () => {
     for (const container of [ownId, labelled]) {
@@ -116,10 +116,11 @@ describe("self-protection", () => {
   });
 });
 
+const mount = (root: string, target: string) =>
+  `512 490 254:1 ${root} ${target} rw,relatime - ext4 /dev/vda1 rw\n`;
+
 describe("the traces of the own container", () => {
   const nothing = { mountInfo: "", cgroup: "0::/", hostname: "myhost" };
-  const mount = (root: string, target: string) =>
-    `512 490 254:1 ${root} ${target} rw,relatime - ext4 /dev/vda1 rw\n`;
 
   it("O10 are found in what the engine mounts into a container", () => {
     const mountInfo = mount(`/var/lib/docker/containers/${own}/hostname`, "/etc/hostname");

@@ -61,8 +61,8 @@ describe("the identity of an agent", () => {
     const seen: string[] = [];
     const plane = await harness.controlPlane({
       welcome: ({ identity }, number) => {
-        if (identity.case === "registration")
-          seen.push(Buffer.from(identity.value.publicKey).toString("hex"));
+        if (identity.case !== "registration") throw new Error("a registration was due");
+        seen.push(Buffer.from(identity.value.publicKey).toString("hex"));
         if (number < 3) throw new FleetError("OVERLOADED", "cut off");
         return {};
       },
@@ -88,9 +88,9 @@ describe("the identity of an agent", () => {
       return true;
     });
   });
-
-  async function storedIn(dataDir: string) {
-    const text = await readFile(join(dataDir, "agent.json"), "utf8");
-    return JSON.parse(text) as { agentId: string; hostId: string; privateKey: string };
-  }
 });
+
+async function storedIn(dataDir: string) {
+  const text = await readFile(join(dataDir, "agent.json"), "utf8");
+  return JSON.parse(text) as { agentId: string; hostId: string; privateKey: string };
+}
