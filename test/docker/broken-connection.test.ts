@@ -9,7 +9,7 @@ import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { docker, removeContainers, requireDocker, runContainer } from "../support/docker.ts";
-import { refused } from "../support/engine-conformance.ts";
+import { refused } from "../support/engine-kit.ts";
 import { EngineWatcher } from "../support/engine-watcher.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 

@@ -6,7 +6,7 @@ import { ContainerSpecSchema } from "../../src/gen/fairlead/container/v1/contain
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { ensureImage } from "../support/docker.ts";
-import { refused } from "../support/engine-conformance.ts";
+import { refused } from "../support/engine-kit.ts";
 import { EngineWatcher } from "../support/engine-watcher.ts";
 import { type PrivateEngine, startPrivateEngine } from "../support/private-engine.ts";
 import { silentLogger } from "../support/silent-logger.ts";

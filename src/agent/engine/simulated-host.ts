@@ -97,12 +97,14 @@ export class SimulatedHost {
     }
   }
 
+  /** Freezes one that runs. */
   pause(container: SimulatedContainer): void {
     container.paused = true;
     container.run?.freeze();
     this.#tell(ContainerAction.PAUSED, container);
   }
 
+  /** Thaws one that is paused. */
   unpause(container: SimulatedContainer): void {
     container.paused = false;
     this.#tell(ContainerAction.UNPAUSED, container);

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DockerEndpoint, resolveDockerEndpoint } from "../../../src/agent/engine/docker-endpoint.ts";
-import { refused } from "../../support/engine-conformance.ts";
+import { refused } from "../../support/engine-kit.ts";
 
 describe("agent/engine: where the Docker Engine is", () => {
   let home: string;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { eventFromLine, linesOf } from "../../../src/agent/engine/docker-events.ts";
 import { ContainerAction } from "../../../src/gen/fairlead/agent/v1/inventory_pb.js";
-import { refused } from "../../support/engine-conformance.ts";
+import { refused } from "../../support/engine-kit.ts";
 
 describe("agent/engine: Docker's event stream", () => {
   it("L05 lines arrive whole, however the bytes are cut, also within a character", async () => {

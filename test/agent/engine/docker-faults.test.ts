@@ -5,7 +5,7 @@ import { DockerEngine } from "../../../src/agent/engine/docker-engine.ts";
 import { ContainerSpecSchema } from "../../../src/gen/fairlead/container/v1/container_spec_pb.js";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { systemClock } from "../../../src/resilience/clock.ts";
-import { refused } from "../../support/engine-conformance.ts";
+import { refused } from "../../support/engine-kit.ts";
 import { type FakeDocker, startFakeDocker } from "../../support/fake-docker.ts";
 import { silentLogger } from "../../support/silent-logger.ts";
 

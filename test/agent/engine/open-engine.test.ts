@@ -4,7 +4,7 @@ import { openEngine } from "../../../src/agent/engine/open-engine.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { type Clock, systemClock } from "../../../src/resilience/clock.ts";
 import { startFakeDocker } from "../../support/fake-docker.ts";
-import { refused } from "../../support/engine-conformance.ts";
+import { refused } from "../../support/engine-kit.ts";
 import { silentLogger } from "../../support/silent-logger.ts";
 
 const base = { clock: systemClock, logger: silentLogger, signal: neverAborted } as const;
