@@ -13,6 +13,15 @@ export interface Child {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
+const running = new Set<ChildProcessByStdio<Writable, Readable, null>>();
+
+/** Kills what a failed test left running, so that nothing outlives its test. */
+export function killChildren(): void {
+  for (const child of running) {
+    child.kill("SIGKILL");
+  }
+}
+
 /** Starts a program of `processes/`, under a command (such as a shell that limits it) where one is given. */
 export function startChild(program: string, args: readonly string[], under: readonly string[] = []): Child {
   const path = fileURLToPath(new URL(`processes/${program}`, import.meta.url));
@@ -20,6 +29,8 @@ export function startChild(program: string, args: readonly string[], under: read
   const child = spawn(command, rest, { stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.on("error", () => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   const ended = once(child, "exit").then(([code, signal]) => ({ code, signal }));
   return { process: child, line: async () => (await lines.next()).value, ended };
 }

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { dirname } from "node:path";
 import { openOrm } from "../../src/storage/open-orm.ts";
 import { OrmStorage } from "../../src/storage/orm-storage.ts";
-import { startChild } from "./child-process.ts";
+import { killChildren, startChild } from "./child-process.ts";
 import { commandRecord, tokenRecord } from "./sample-records.ts";
 import { silent, TemporaryStorage } from "./temporary-storage.ts";
 
@@ -13,6 +13,7 @@ describe("the database file", () => {
   beforeEach(() => {
     files = new TemporaryStorage();
   });
+  afterEach(killChildren);
   afterEach(() => files.remove());
 
   it("is made with its folder for their owner alone, with its side files", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Storage } from "../../src/storage/storage.ts";
-import { startChild } from "./child-process.ts";
+import { killChildren, startChild } from "./child-process.ts";
 import { enrolment, facts, hashOf, newEvent, now, sessionStart, tokenRecord } from "./sample-records.ts";
 import { TemporaryStorage } from "./temporary-storage.ts";
 
@@ -12,6 +12,7 @@ describe("enrolment in the database", () => {
     files = new TemporaryStorage();
     storage = await files.open();
   });
+  afterEach(killChildren);
   afterEach(() => files.remove());
 
   it("E03 of 20 concurrent calls with one single-use token exactly one is enrolled", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FleetError } from "../../src/domain/errors.ts";
 import type { Storage } from "../../src/storage/storage.ts";
-import { startChild } from "./child-process.ts";
+import { killChildren, startChild } from "./child-process.ts";
 import { commandId, commandRecord, newEvent } from "./sample-records.ts";
 import { TemporaryStorage } from "./temporary-storage.ts";
 import { commitsIn } from "./write-ahead-log.ts";
@@ -14,6 +14,7 @@ describe("group commit", () => {
     files = new TemporaryStorage();
     storage = await files.open();
   });
+  afterEach(killChildren);
   afterEach(() => files.remove());
 
   it("C35 a burst of 1,000 commits in one tick is one transaction", async () => {

@@ -79,6 +79,8 @@ export function commandRecord(number: number, changes: Partial<CommandRecord> = 
     sessionEpoch: 0,
     journalId: "",
     timeoutMs: 30_000,
+    expireTime: now + 30_000,
+    cancelRequested: false,
     createTime: now + number,
     payload: new Uint8Array([4, 5]),
     outcome: new Uint8Array(),
