@@ -1,5 +1,5 @@
 import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
-import { FleetError } from "../../domain/errors.ts";
+import { type FieldViolation, FleetError } from "../../domain/errors.ts";
 import { AgentStreamRequestSchema } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
 import {
   AcceptanceSchema,
@@ -13,6 +13,7 @@ import { HostEventSchema, InventoryUpdateSchema } from "../../gen/fairlead/agent
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
+import { timestampViolations } from "../../rpc/timestamp-violations.ts";
 import type { EventDraft, EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import type { AgentCall } from "./agent-call.ts";
@@ -128,7 +129,7 @@ export class FrameIntake {
 
   #result(result: CommandResult): void {
     const { session, traffic } = this.#parts;
-    const [violation] = violationsOf(CommandResultSchema, result);
+    const [violation] = itemViolations(CommandResultSchema, result);
     if (violation === undefined) {
       traffic.ended(session, result);
       return;
@@ -186,7 +187,7 @@ export class FrameIntake {
 
   #good<Desc extends DescMessage>(schema: Desc, items: readonly MessageShape<Desc>[]): MessageShape<Desc>[] {
     return items.filter((item) => {
-      const [violation] = violationsOf(schema, item);
+      const [violation] = itemViolations(schema, item);
       if (violation !== undefined) this.#refused(schema.name, `${violation.field}: ${violation.description}`);
       return violation === undefined;
     });
@@ -200,6 +201,11 @@ export class FrameIntake {
     const { hostId, hostName } = session.identity;
     events.record({ type: EventType.ITEM_REFUSED, hostId, hostName, attributes: { item, violation } });
   }
+}
+
+function itemViolations<Desc extends DescMessage>(schema: Desc, item: MessageShape<Desc>): FieldViolation[] {
+  const violations = violationsOf(schema, item);
+  return violations.length > 0 ? violations : timestampViolations(schema, item);
 }
 
 function decode(message: WireMessage): MessageShape<typeof AgentStreamRequestSchema> {
