@@ -151,7 +151,7 @@ async function open(
       logger,
     });
   } catch (error) {
-    agents.close();
+    await agents.close();
     throw error;
   }
   const running = new Running(config, rooms, agents, api);
@@ -222,7 +222,7 @@ class Running {
     await Promise.race([drained, aborted(this.#hurry.signal)]);
     await this.#api.close();
     await streams.close();
-    this.#agents.close();
+    await this.#agents.close();
     await storage.close();
   }
 

@@ -21,8 +21,8 @@ export interface AgentsListener {
   readonly port: number;
   /** What its health service says. */
   setServing(serving: boolean): void;
-  /** Ends every connection. */
-  close(): void;
+  /** Ends every connection, after its streams that have ended have told so, or after a second. */
+  close(): Promise<void>;
 }
 
 // docs/protocol.md, "Limits": one message on any stream 1 MiB, HTTP/2 PINGs every 30 s with 10 s to answer, on both sides.
@@ -49,9 +49,25 @@ export async function startAgentsListener(options: AgentsListenerOptions): Promi
         health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
       }
     },
-    // `tryShutdown` would wait for open streams for ever.
-    close: () => server.forceShutdown(),
+    close: () => shutDown(server),
   };
+}
+
+// How long a peer may take to read the end of its streams.
+const farewellMs = 1_000;
+
+// `tryShutdown` alone would wait for open streams for ever; `forceShutdown` alone would cut off the reasons that were
+// just sent.
+async function shutDown(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, farewellMs);
+  server.tryShutdown(() => resolve());
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    server.forceShutdown();
+  }
 }
 
 function bind(server: Server, { host, port, credentials }: AgentsListenerOptions): Promise<number> {
