@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
+import type { DispatchSettings } from "./dispatch/dispatcher.ts";
 import type { SessionSettings } from "./session/session-settings.ts";
 
 /** Where to listen. */
@@ -23,8 +24,8 @@ export interface ControlPlaneConfig {
   readonly random?: () => number;
   /** What differs from the defaults of sessions. */
   readonly session?: Partial<SessionSettings>;
-  /** How many commands may be in flight for one agent. Default 1,024. */
-  readonly maxInFlightEach?: number;
+  /** What differs from the defaults of commands: how many in flight, retries, circuit. */
+  readonly dispatch?: Partial<DispatchSettings>;
   /** Over which time agents return after a drain, in milliseconds. Default 5,000. */
   readonly reconnectAfterMs?: number;
 }

@@ -19,7 +19,7 @@ import {
   requireLoopback,
 } from "./config.ts";
 import { CommandJournal } from "./dispatch/command-journal.ts";
-import { Dispatcher } from "./dispatch/dispatcher.ts";
+import { defaultDispatchSettings, Dispatcher } from "./dispatch/dispatcher.ts";
 import { Enrolment } from "./enrolment/enrolment.ts";
 import { RegistrationTokens } from "./enrolment/registration-tokens.ts";
 import { EventLog } from "./events/event-log.ts";
@@ -89,13 +89,13 @@ async function furnish(config: ControlPlaneConfig, storage: Storage) {
   if (openCommands > 0) {
     logger.info({ openCommands }, "commands of an earlier run have not ended; their agents will tell");
   }
-  const { maxInFlightEach } = config;
   const dispatcher = new Dispatcher({
     ...base,
     sessions,
     journal,
-    ...(maxInFlightEach === undefined ? {} : { maxInFlightEach }),
+    settings: { ...defaultDispatchSettings, ...config.dispatch },
   });
+  dispatcher.begin();
   const enrolment = new Enrolment({ ...base, events });
   const tokens = new RegistrationTokens({ ...base, events, caDigest: () => "none" });
   const settings = { ...defaultSessionSettings, ...config.session };

@@ -29,6 +29,8 @@ export const commandRows = new RowWriter<CommandRecord, CommandRow>({
     "sessionEpoch",
     "journalId",
     "timeoutMs",
+    "expireTime",
+    "cancelRequested",
     "createTime",
     "dispatchTime",
     "acceptTime",
@@ -48,6 +50,7 @@ export const commandRows = new RowWriter<CommandRecord, CommandRow>({
       "attempt",
       "sessionEpoch",
       "journalId",
+      "cancelRequested",
       "dispatchTime",
       "acceptTime",
       "endTime",
@@ -92,14 +95,23 @@ export class OrmCommandRepository implements CommandRepository {
     return row === undefined ? undefined : commandFromRow(row);
   }
 
-  async list({ hostId, container, states, beforeId, limit }: CommandQuery): Promise<CommandRecord[]> {
-    if (!canBeStored(hostId, container, beforeId)) {
+  async list(query: CommandQuery): Promise<CommandRecord[]> {
+    const { hostId, container, states, reasons, caller, createdSince, createdBefore, beforeId, limit } =
+      query;
+    if (!canBeStored(hostId, container, caller, beforeId, ...(reasons ?? []))) {
       return [];
     }
+    const created = {
+      ...(createdSince === undefined ? {} : { $gte: createdSince }),
+      ...(createdBefore === undefined ? {} : { $lt: createdBefore }),
+    };
     const where = {
       ...(hostId === undefined ? {} : { hostId }),
       ...(container === undefined ? {} : { container }),
       ...(states === undefined ? {} : { state: { $in: [...states] } }),
+      ...(reasons === undefined ? {} : { reason: { $in: [...reasons] } }),
+      ...(caller === undefined ? {} : { caller }),
+      ...(Object.keys(created).length === 0 ? {} : { createTime: created }),
       ...(beforeId === undefined ? {} : { id: { $lt: beforeId } }),
     };
     const rows = await this.#database.read((em) =>

@@ -63,6 +63,8 @@ export function commandFromRow(row: CommandRow): CommandRecord {
     sessionEpoch: row.sessionEpoch,
     journalId: row.journalId,
     timeoutMs: row.timeoutMs,
+    expireTime: row.expireTime,
+    cancelRequested: row.cancelRequested,
     createTime: row.createTime,
     ...present("dispatchTime", row.dispatchTime),
     ...present("acceptTime", row.acceptTime),

@@ -92,6 +92,10 @@ export interface CommandRecord {
   /** The agent's journal that it was sent to, in hex; empty before. */
   readonly journalId: string;
   readonly timeoutMs: number;
+  /** Afterwards it must not be sent any more. */
+  readonly expireTime: number;
+  /** A caller no longer wants it. */
+  readonly cancelRequested: boolean;
   readonly createTime: number;
   readonly dispatchTime?: number | undefined;
   readonly acceptTime?: number | undefined;

@@ -168,6 +168,12 @@ export interface CommandQuery {
   /** As the commands name it. */
   readonly container?: string | undefined;
   readonly states?: readonly CommandState[] | undefined;
+  readonly reasons?: readonly string[] | undefined;
+  readonly caller?: string | undefined;
+  /** Created then or later. */
+  readonly createdSince?: number | undefined;
+  /** Created earlier. */
+  readonly createdBefore?: number | undefined;
   /** Only commands with a smaller id. */
   readonly beforeId?: string | undefined;
   readonly limit: number;

@@ -4,6 +4,7 @@ import type { CommandEnd } from "../../domain/command-state.ts";
 import { FleetError, isReason, type Reason } from "../../domain/errors.ts";
 import type { CommandResult, Failure } from "../../gen/fairlead/agent/v1/command_pb.js";
 import { OperationOutcomeSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import type { CommandRecord } from "../../storage/records.ts";
 
 /** How a command ended, as the journal keeps it. */
 export interface EndOfCommand {
@@ -47,6 +48,18 @@ export function endFromError(error: FleetError, started = true): EndOfCommand {
     changed: false,
     outcome: nothing,
   };
+}
+
+/** The error that a bad end stands for; undefined for a good one. */
+export function errorOfEnd({ reason, message, metadata }: EndOfCommand): FleetError | undefined {
+  return reason === "" ? undefined : new FleetError(reason, message, { metadata });
+}
+
+/** The error that the journal keeps of a command that ended badly. */
+export function errorOfRecord({ id, reason, message, metadata }: CommandRecord): FleetError {
+  return new FleetError(isReason(reason) ? reason : "OPERATION_FAILED", message, {
+    metadata: { ...metadata, command_id: id },
+  });
 }
 
 /** An agent's failure as an error. One without text is still a failure, and a reason of a newer agent keeps its word as metadata. */

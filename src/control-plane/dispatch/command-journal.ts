@@ -9,13 +9,24 @@ import type { EndOfCommand } from "./command-end.ts";
 
 /** What changes when a command goes on without ending. */
 export type CommandProgress = Pick<CommandRecord, "state"> &
-  Partial<Pick<CommandRecord, "attempt" | "sessionEpoch" | "journalId" | "dispatchTime" | "acceptTime">>;
+  Partial<
+    Pick<
+      CommandRecord,
+      "attempt" | "sessionEpoch" | "journalId" | "dispatchTime" | "acceptTime" | "cancelRequested"
+    >
+  >;
+
+/** Who is told of an open command's changes; `ended` is the last one. */
+export interface CommandWatcher {
+  changed?(record: CommandRecord): void;
+  ended(record: CommandRecord): void;
+}
 
 interface OpenCommand {
   record: CommandRecord;
   /** Set while its end is being written: the first end wins. */
   ending: boolean;
-  readonly watchers: Set<(record: CommandRecord) => void>;
+  readonly watchers: Set<CommandWatcher>;
 }
 
 const nothing = new Uint8Array(0);
@@ -60,6 +71,11 @@ export class CommandJournal {
     return [...(this.#openByAgent.get(agentId) ?? [])].flatMap((id) => this.open(id) ?? []);
   }
 
+  /** All commands that have not ended, oldest first. */
+  allOpen(): CommandRecord[] {
+    return [...this.#open.values()].map(({ record }) => record);
+  }
+
   /** How many of an agent's commands have not ended. */
   openCountOf(agentId: string): number {
     return this.#openByAgent.get(agentId)?.size ?? 0;
@@ -82,6 +98,7 @@ export class CommandJournal {
     if (open === undefined || open.ending || !canBecome(open.record.state, progress.state)) return;
     const advanced = { ...open.record, ...progress };
     open.record = { ...advanced, transitions: [...advanced.transitions, this.#transition(advanced)] };
+    for (const watcher of open.watchers) watcher.changed?.(open.record);
     this.#storage.commit({ commands: [open.record] }).catch((error: unknown) => {
       this.#logger.error({ err: error, command_id: commandId }, "a command's progress could not be stored");
     });
@@ -105,16 +122,16 @@ export class CommandJournal {
       throw error;
     }
     this.#forget(record);
-    for (const tell of open.watchers) tell(record);
+    for (const watcher of open.watchers) watcher.ended(record);
     return true;
   }
 
-  /** Calls back when the command ends. Returns how to take that back; undefined when it is not open. */
-  onEnd(commandId: string, tell: (record: CommandRecord) => void): (() => void) | undefined {
+  /** Tells the watcher of the command's changes. Returns how to take that back; undefined when it is not open. */
+  watch(commandId: string, watcher: CommandWatcher): (() => void) | undefined {
     const open = this.#open.get(commandId);
     if (open === undefined) return undefined;
-    open.watchers.add(tell);
-    return () => open.watchers.delete(tell);
+    open.watchers.add(watcher);
+    return () => open.watchers.delete(watcher);
   }
 
   #remember(record: CommandRecord): void {

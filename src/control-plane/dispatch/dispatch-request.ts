@@ -1,4 +1,5 @@
 import type { Operation, OperationOutcome } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import type { Preconditions } from "../../gen/fairlead/container/v1/preconditions_pb.js";
 import { FleetError } from "../../domain/errors.ts";
 
 /** The agent that a command is for. */
@@ -7,6 +8,9 @@ export interface CommandTarget {
   readonly hostName: string;
   readonly agentId: string;
 }
+
+/** What to do when the agent has no session; see `OfflinePolicy` in the schema. */
+export type WhenOffline = "fail-fast" | "wait" | "queue";
 
 /** What somebody wants done. */
 export interface DispatchRequest {
@@ -18,6 +22,12 @@ export interface DispatchRequest {
   readonly timeoutMs: number | undefined;
   /** What the operation itself may wait for, in milliseconds; added to the operation's own default. */
   readonly graceMs?: number | undefined;
+  /** What must hold of the container right before it is done. */
+  readonly preconditions?: Preconditions | undefined;
+  /** Default: fail fast. */
+  readonly whenOffline?: WhenOffline;
+  /** With "queue": until when it may start, in milliseconds since the epoch. Default: 24 hours from now. */
+  readonly expireTime?: number | undefined;
   readonly caller: string;
   /** The caller's key; empty: none. Only for what changes something. */
   readonly requestId: string;
@@ -27,10 +37,11 @@ export interface DispatchRequest {
   readonly signal: AbortSignal;
 }
 
-/** A command that ended well. */
+/** A command that ended well, or that was queued. */
 export interface Dispatched {
   readonly commandId: string;
-  readonly outcome: OperationOutcome;
+  /** Undefined: it was queued, and has not ended. */
+  readonly outcome: OperationOutcome | undefined;
 }
 
 /** The host's agent has no session. */

@@ -2,19 +2,44 @@ import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { Acceptance, CommandResult } from "../../gen/fairlead/agent/v1/command_pb.js";
 import type { Hello } from "../../gen/fairlead/agent/v1/handshake_pb.js";
+import {
+  type CircuitSettings,
+  type CircuitState,
+  defaultCircuitSettings,
+} from "../../resilience/circuit-breaker.ts";
 import type { Clock } from "../../resilience/clock.ts";
+import { defaultRetrySettings, type RetrySettings } from "../../resilience/retry-schedule.ts";
+import { untilAborted } from "../../resilience/signals.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
-import { operationTraits } from "../../rpc/operation-traits.ts";
+import { type OperationTraits, operationTraits } from "../../rpc/operation-traits.ts";
+import type { CommandRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { AgentSession } from "../session/agent-session.ts";
 import type { CommandTraffic } from "../session/command-traffic.ts";
 import { acknowledgementItem } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
-import type { CommandJournal } from "./command-journal.ts";
+import { Arrivals } from "./arrivals.ts";
+import { Circuits } from "./circuits.ts";
+import type { CommandJournal, CommandWatcher } from "./command-journal.ts";
+import { Deliveries } from "./deliveries.ts";
 import type { Dispatched, DispatchRequest } from "./dispatch-request.ts";
 import { Mutations } from "./mutations.ts";
 import { Reads } from "./reads.ts";
 import { RequestKeys } from "./request-keys.ts";
+
+/** What may be set otherwise. */
+export interface DispatchSettings {
+  /** How many commands may be in flight for one agent. Default 1,024, docs/protocol.md "Limits". */
+  readonly maxInFlightEach: number;
+  readonly retry: RetrySettings;
+  readonly circuit: CircuitSettings;
+}
+
+export const defaultDispatchSettings: DispatchSettings = {
+  maxInFlightEach: 1_024,
+  retry: defaultRetrySettings,
+  circuit: defaultCircuitSettings,
+};
 
 /** What a dispatcher needs. */
 export interface DispatcherParts {
@@ -23,9 +48,9 @@ export interface DispatcherParts {
   readonly storage: Storage;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
+  readonly random: () => number;
   readonly logger: Logger;
-  /** How many commands may be in flight for one agent. Default 1,024, docs/protocol.md "Limits". */
-  readonly maxInFlightEach?: number;
+  readonly settings: DispatchSettings;
 }
 
 /**
@@ -35,19 +60,37 @@ export interface DispatcherParts {
 export class Dispatcher implements CommandTraffic {
   readonly #reads: Reads;
   readonly #mutations: Mutations;
+  readonly #deliveries: Deliveries;
+  readonly #circuits: Circuits;
+  readonly #arrivals: Arrivals;
   readonly #journal: CommandJournal;
   readonly #sessions: Sessions;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   #strayResults = 0;
   #draining: FleetError | undefined;
   #idle: (() => void)[] = [];
 
-  constructor({ maxInFlightEach = 1_024, ...parts }: DispatcherParts) {
-    this.#reads = new Reads({ ...parts, maxInFlightEach });
-    this.#mutations = new Mutations({ ...parts, maxInFlightEach, keys: new RequestKeys(parts) });
+  constructor({ settings, ...parts }: DispatcherParts) {
+    const shared = { ...parts, ...settings };
+    this.#circuits = new Circuits(shared);
+    this.#arrivals = new Arrivals(parts.wheel);
+    this.#deliveries = new Deliveries({ ...shared, circuits: this.#circuits });
+    this.#reads = new Reads({ ...shared, circuits: this.#circuits });
+    this.#mutations = new Mutations({
+      ...shared,
+      deliveries: this.#deliveries,
+      keys: new RequestKeys(parts),
+    });
     this.#journal = parts.journal;
     this.#sessions = parts.sessions;
+    this.#clock = parts.clock;
     this.#logger = parts.logger;
+  }
+
+  /** Takes over what an earlier run left open. To be called once, after the journal has recovered. */
+  begin(): void {
+    for (const record of this.#journal.allOpen()) this.#deliveries.begin(record);
   }
 
   /** How many callers wait for a result now. */
@@ -60,27 +103,58 @@ export class Dispatcher implements CommandTraffic {
     return this.#strayResults;
   }
 
-  /** Sends a command to a host's agent and waits for its result. */
+  /** Whether commands are let through to an agent. */
+  circuitState(agentId: string): CircuitState["kind"] {
+    return this.#circuits.state(agentId);
+  }
+
+  /** Sends a command to a host's agent and waits for its result, or only writes it down where the request says so. */
   async dispatch(request: DispatchRequest): Promise<Dispatched> {
     if (this.#draining !== undefined) throw this.#draining;
     const { case: operation } = request.operation.operation;
-    if (operation === undefined) {
+    if (operation === undefined)
       throw new FleetError("OPERATION_UNSUPPORTED", "a command without an operation");
-    }
     const traits = operationTraits(operation);
     const timeoutMs = request.timeoutMs ?? traits.defaultTimeoutMs + (request.graceMs ?? 0);
     try {
-      return await (traits.mutates
-        ? this.#mutations.run(request, traits, timeoutMs)
-        : this.#reads.run(request, timeoutMs));
+      return await this.#dispatch(request, traits, timeoutMs);
     } finally {
       this.#checkIdle();
     }
   }
 
-  /** A host was deleted: its open commands end as OUTCOME_UNKNOWN. */
-  hostRemoved(agentId: string): Promise<void> {
-    return this.#mutations.abandon(agentId);
+  /** A command as it is now, ended or not. Rejects with COMMAND_NOT_FOUND. */
+  find(commandId: string): Promise<CommandRecord> {
+    return this.#mutations.find(commandId);
+  }
+
+  /** Waits for a command's end for at most so long; then the command as it is. Rejects with the signal's reason. */
+  async wait(commandId: string, timeoutMs: number, signal: AbortSignal): Promise<CommandRecord> {
+    try {
+      return await this.#mutations.wait(commandId, timeoutMs, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof FleetError) || error.reason !== "DEADLINE_EXCEEDED")
+        throw error;
+      return this.find(commandId);
+    }
+  }
+
+  /** Cancels a command: what was not sent ends at once, for the rest the agent is asked. Returns the command as it is after at most so long. */
+  async cancel(commandId: string, timeoutMs: number, signal: AbortSignal): Promise<CommandRecord> {
+    const open = this.#journal.open(commandId);
+    if (open !== undefined) await this.#deliveries.cancel(open);
+    return this.wait(commandId, timeoutMs, signal);
+  }
+
+  /** Tells the watcher of a command's changes. Returns how to stop; undefined when the command is not open. */
+  watch(commandId: string, watcher: CommandWatcher): (() => void) | undefined {
+    return this.#journal.watch(commandId, watcher);
+  }
+
+  /** A host was deleted: its open commands end, and its circuit is forgotten. */
+  async hostRemoved(agentId: string): Promise<void> {
+    this.#circuits.forget(agentId);
+    await this.#deliveries.abandon(agentId);
   }
 
   /** Accepts nothing new. Resolves when nobody waits any more, or when the signal aborts. */
@@ -89,50 +163,71 @@ export class Dispatcher implements CommandTraffic {
     if (this.inFlight === 0 || signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#idle.push(resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
+    await untilAborted(promise, signal).catch(() => undefined);
   }
 
   /** Lets go of every caller that still waits for a journaled command; the command goes on. To be called after `drain`. */
   close(): void {
-    this.#mutations.close(
-      new FleetError(
-        "DRAINING",
-        "the control plane went away; the command goes on and can be asked for later",
-      ),
-    );
+    const message = "the control plane went away; the command goes on and can be asked for later";
+    this.#mutations.close(new FleetError("DRAINING", message));
+    this.#deliveries.close();
   }
 
   async settled(agentId: string, heldCommandIds: readonly string[]): Promise<string[]> {
-    const known = await Promise.all(
-      heldCommandIds.filter((id) => this.#journal.open(id) === undefined).map((id) => this.#journal.find(id)),
-    );
-    return known.filter((record) => record?.agentId === agentId).map((record) => record?.id ?? "");
+    const ended = heldCommandIds.filter((id) => this.#journal.open(id) === undefined);
+    const known = await Promise.all(ended.map((id) => this.#journal.find(id)));
+    return known.flatMap((record) => (record?.agentId === agentId ? [record.id] : []));
   }
 
   opened(session: AgentSession, hello: Hello): void {
-    this.#mutations.reconcile(session, hello.runningCommandIds, hello.heldResultCommandIds);
+    this.#circuits.encourage(session.identity.agentId);
+    this.#deliveries.reconcile(session, hello.runningCommandIds, hello.heldResultCommandIds);
+    this.#arrivals.arrived(session.identity.agentId);
   }
 
-  accepted(session: AgentSession, acceptance: Acceptance): void {
-    this.#mutations.accepted(session, acceptance);
+  accepted(session: AgentSession, { commandId }: Acceptance): void {
+    this.#deliveries.accepted(session, commandId);
   }
 
   ended(session: AgentSession, result: CommandResult): void {
     session.logger.debug({ command_id: result.commandId, end: result.end.case }, "result");
-    if (this.#reads.settle(session, result) || this.#mutations.settle(session, result)) return;
+    if (this.#reads.settle(session, result) || this.#deliveries.settle(session, result)) return;
     void this.#stray(session, result.commandId);
   }
 
   invalid(session: AgentSession, commandId: string, error: FleetError): void {
-    if (this.#reads.fail(session, commandId, error) || this.#mutations.fail(session, commandId, error)) {
+    if (this.#reads.fail(session, commandId, error) || this.#deliveries.fail(session, commandId, error))
       return;
-    }
     void this.#stray(session, commandId);
   }
 
   closed(session: AgentSession, reason: FleetError): void {
     this.#reads.closed(session, reason);
+  }
+
+  async #dispatch(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
+    const { host, whenOffline, signal } = request;
+    if (whenOffline === "queue" && traits.mutates) return this.#mutations.run(request, traits, timeoutMs);
+    const waitedMs = whenOffline === "wait" ? await this.#untilOnline(host.agentId, timeoutMs, signal) : 0;
+    const remainingMs = Math.max(1, timeoutMs - waitedMs);
+    if (!traits.mutates) return this.#reads.run(request, remainingMs);
+    const passage = this.#circuits.enter(host);
+    try {
+      const dispatched = await this.#mutations.run(request, traits, remainingMs);
+      passage.ended(undefined);
+      return dispatched;
+    } catch (error) {
+      passage.ended(error);
+      throw error;
+    }
+  }
+
+  /** Waits for the agent to have a session, or for the time to be over. Tells how long that took, in whole milliseconds. */
+  async #untilOnline(agentId: string, timeoutMs: number, signal: AbortSignal): Promise<number> {
+    if (this.#sessions.isOnline(agentId)) return 0;
+    const startedAt = this.#clock.monotonic();
+    await this.#arrivals.wait(agentId, timeoutMs, signal);
+    return Math.floor(this.#clock.monotonic() - startedAt);
   }
 
   /**

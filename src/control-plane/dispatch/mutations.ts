@@ -1,19 +1,18 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Logger } from "pino";
+import { fromBinary } from "@bufbuild/protobuf";
 import { hasEnded } from "../../domain/command-state.ts";
-import { FleetError, isReason } from "../../domain/errors.ts";
+import { FleetError } from "../../domain/errors.ts";
 import { newId } from "../../domain/ids.ts";
-import type { Acceptance, CommandResult } from "../../gen/fairlead/agent/v1/command_pb.js";
-import { OperationOutcomeSchema, OperationSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import { OperationOutcomeSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import type { OperationTraits } from "../../rpc/operation-traits.ts";
 import type { CommandRecord } from "../../storage/records.ts";
 import type { AgentSession } from "../session/agent-session.ts";
-import { acknowledgementItem, commandItem } from "../session/control-items.ts";
+import { commandItem, contentBytes } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
-import { endFromError, endFromResult } from "./command-end.ts";
+import { errorOfRecord } from "./command-end.ts";
 import type { CommandJournal } from "./command-journal.ts";
+import type { Deliveries } from "./deliveries.ts";
 import {
   agentBusy,
   agentOffline,
@@ -27,20 +26,22 @@ import type { RequestKeys } from "./request-keys.ts";
 export interface MutationsParts {
   readonly sessions: Sessions;
   readonly journal: CommandJournal;
+  readonly deliveries: Deliveries;
   readonly keys: RequestKeys;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly maxInFlightEach: number;
 }
 
+const queuedLifetimeMs = 24 * 60 * 60_000;
+
 /**
- * Commands that change something: journaled before they are sent, open until the agent has told their end, whatever
- * becomes of callers, connections and this process in between.
+ * Callers of commands that change something: journals what they want before it is sent, and lets them wait for its end. The
+ * command itself outlives them.
  */
 export class Mutations {
   readonly #parts: MutationsParts;
-  readonly #waitingCallers = new Map<(reason: FleetError) => void, string>();
+  readonly #callers = new Map<(reason: FleetError) => void, string>();
   #waiting = 0;
 
   constructor(parts: MutationsParts) {
@@ -59,129 +60,24 @@ export class Mutations {
   async run(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
     this.#waiting += 1;
     try {
-      const commandId = await this.#parts.keys.commandFor(request, () =>
-        this.#create(request, traits, timeoutMs),
-      );
-      return dispatchedFrom(await this.#ended(commandId, timeoutMs, request.signal));
+      const create = () => this.#create(request, traits, timeoutMs);
+      const commandId = await this.#parts.keys.commandFor(request, create);
+      if (request.whenOffline === "queue") return queuedFrom(await this.find(commandId));
+      return dispatchedFrom(await this.wait(commandId, timeoutMs, request.signal));
     } finally {
       this.#waiting -= 1;
     }
   }
 
-  /** The agent has it in its journal. */
-  accepted(session: AgentSession, { commandId }: Acceptance): void {
-    if (!this.#isFor(session, commandId)) return;
-    this.#parts.journal.advance(commandId, { state: "ACCEPTED", acceptTime: this.#parts.clock.now() });
-  }
-
-  /** Takes a result. False: no open command of this agent has that id. */
-  settle(session: AgentSession, result: CommandResult): boolean {
-    if (!this.#isFor(session, result.commandId)) return false;
-    void this.#end(session.identity.agentId, result.commandId, endFromResult(result));
-    return true;
-  }
-
-  /** Fails a command whose result is of no use: it was executed, and nobody can tell with what outcome. */
-  fail(session: AgentSession, commandId: string, error: FleetError): boolean {
-    if (!this.#isFor(session, commandId)) return false;
-    void this.#end(session.identity.agentId, commandId, endFromError(error));
-    return true;
-  }
-
-  /**
-   * Compares what is open with what the agent still knows, docs/protocol.md "Commands": what it runs or has ended is waited for;
-   * what never arrived is sent again with the same id; what it accepted and no longer knows, nobody can know.
-   */
-  reconcile(session: AgentSession, running: readonly string[], held: readonly string[]): void {
-    const runs = new Set(running);
-    const ended = new Set(held);
-    for (const record of this.#parts.journal.openOf(session.identity.agentId)) {
-      if (ended.has(record.id)) continue;
-      if (runs.has(record.id)) {
-        this.accepted(session, {
-          $typeName: "fairlead.agent.v1.Acceptance",
-          commandId: record.id,
-          attempt: record.attempt,
-        });
-      } else if (record.state === "ACCEPTED" || record.journalId !== session.identity.journalId) {
-        this.#lost(record);
-      } else this.#sendAgain(session, record);
-    }
-  }
-
-  /** Lets go of all callers: what they wait for goes on, and ends in a later run. */
-  close(reason: FleetError): void {
-    for (const [reject, commandId] of this.#waitingCallers) reject(reason.with({ command_id: commandId }));
-  }
-
-  /** Ends all open commands of a host that is gone for good. */
-  async abandon(agentId: string): Promise<void> {
-    const gone = endFromError(
-      new FleetError("OUTCOME_UNKNOWN", "the host was deleted before it told the end of this command"),
-    );
-    await Promise.all(this.#parts.journal.openOf(agentId).map(({ id }) => this.#end(agentId, id, gone)));
-  }
-
-  #isFor(session: AgentSession, commandId: string): boolean {
-    return this.#parts.journal.open(commandId)?.agentId === session.identity.agentId;
-  }
-
-  async #create(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<string> {
-    const { journal, sessions, clock, maxInFlightEach } = this.#parts;
-    const { host, operation, signal } = request;
-    signal.throwIfAborted();
-    const session = sessions.current(host.agentId);
-    if (session === undefined) throw agentOffline(host);
-    if (journal.openCountOf(host.agentId) >= maxInFlightEach) {
-      throw agentBusy(host, `${maxInFlightEach} commands are open`);
-    }
-    const now = clock.now();
-    const { epoch, journalId } = session.identity;
-    const sent = { state: "DISPATCHED", attempt: 1, sessionEpoch: epoch } as const;
-    const record: CommandRecord = {
-      ...sent,
-      ...host,
-      id: newId(),
-      operation: traits.name,
-      container: request.container,
-      caller: request.caller,
-      requestId: request.requestId,
-      requestDigest: request.requestDigest,
-      reason: "",
-      message: "",
-      metadata: {},
-      changed: false,
-      journalId,
-      timeoutMs,
-      createTime: now,
-      dispatchTime: now,
-      payload: toBinary(OperationSchema, operation),
-      outcome: new Uint8Array(0),
-      transitions: [
-        { state: "PENDING", time: now, attempt: 0, sessionEpoch: 0 },
-        { ...sent, time: now },
-      ],
-    };
-    const item = commandItem({ commandId: record.id, attempt: 1, sessionEpoch: epoch, timeoutMs, operation });
-    if (!session.fits(item)) throw commandTooLarge(item.byteLength);
-    await journal.add(record);
-    // From here on a later session finds it among the open commands and sends it itself.
-    if (sessions.current(host.agentId) === session && !session.send(item)) this.#refused(record, host);
-    return record.id;
-  }
-
-  #refused(record: CommandRecord, host: DispatchRequest["host"]): void {
-    void this.#end(record.agentId, record.id, endFromError(agentBusy(host, "it reads too slowly"), false));
-  }
-
-  async #ended(commandId: string, timeoutMs: number, signal: AbortSignal): Promise<CommandRecord> {
+  /** Waits for a command's end, or until the time is over: then DEADLINE_EXCEEDED. Rejects with the signal's reason as well. */
+  async wait(commandId: string, timeoutMs: number, signal: AbortSignal): Promise<CommandRecord> {
     const { promise, resolve, reject } = Promise.withResolvers<CommandRecord>();
-    const stop = this.#parts.journal.onEnd(commandId, resolve);
-    if (stop === undefined) return this.#record(commandId);
+    const stop = this.#parts.journal.watch(commandId, { ended: resolve });
+    if (stop === undefined) return this.find(commandId);
     const onAbort = () => reject(signal.reason);
     const timer = this.#parts.wheel.schedule(timeoutMs, () => reject(stillOpen(commandId, timeoutMs)));
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#waitingCallers.set(reject, commandId);
+    this.#callers.set(reject, commandId);
     if (signal.aborted) onAbort();
     try {
       return await promise;
@@ -189,58 +85,97 @@ export class Mutations {
       stop();
       timer.cancel();
       signal.removeEventListener("abort", onAbort);
-      this.#waitingCallers.delete(reject);
+      this.#callers.delete(reject);
     }
   }
 
-  async #record(commandId: string): Promise<CommandRecord> {
+  /** A command, ended or not. Rejects with COMMAND_NOT_FOUND. */
+  async find(commandId: string): Promise<CommandRecord> {
     const record = await this.#parts.journal.find(commandId);
     if (record !== undefined) return record;
-    throw new FleetError("COMMAND_NOT_FOUND", `command ${commandId} is no longer kept`, {
-      metadata: { command_id: commandId },
-    });
-  }
-
-  #lost(record: CommandRecord): void {
-    const error = new FleetError(
-      "OUTCOME_UNKNOWN",
-      "the agent lost its journal, so nobody can know whether it ran this command; look at the container before you act again",
+    throw new FleetError(
+      "COMMAND_NOT_FOUND",
+      `there is no command ${JSON.stringify(commandId)}, or it is no longer kept`,
+      {
+        metadata: { command_id: commandId },
+      },
     );
-    void this.#end(record.agentId, record.id, endFromError(error));
   }
 
-  #sendAgain(session: AgentSession, record: CommandRecord): void {
-    const { clock, journal } = this.#parts;
-    const { id, agentId, attempt } = record;
-    const timeoutMs = record.createTime + record.timeoutMs - clock.now();
-    if (timeoutMs <= 0) {
-      const error = new FleetError(
-        "COMMAND_EXPIRED",
-        "its time was over before it reached the agent; it did nothing",
-      );
-      void this.#end(agentId, id, endFromError(error, false));
-      return;
-    }
-    const { epoch, journalId } = session.identity;
-    const operation = fromBinary(OperationSchema, record.payload);
-    if (!session.send(commandItem({ commandId: id, attempt, sessionEpoch: epoch, timeoutMs, operation }))) {
-      return;
-    }
-    journal.advance(id, { state: "DISPATCHED", sessionEpoch: epoch, journalId, dispatchTime: clock.now() });
+  /** Lets go of all callers: what they wait for goes on, and ends in a later run. */
+  close(reason: FleetError): void {
+    for (const [reject, commandId] of this.#callers) reject(reason.with({ command_id: commandId }));
   }
 
-  // The acknowledgement goes over whichever session counts once the end is safe.
-  async #end(agentId: string, commandId: string, end: ReturnType<typeof endFromError>): Promise<void> {
-    try {
-      await this.#parts.journal.end(commandId, end);
-    } catch (error) {
-      this.#parts.logger.error(
-        { err: error, command_id: commandId },
-        "a command's end could not be stored; its agent keeps it",
-      );
-      return;
+  async #create(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<string> {
+    const { journal, deliveries, sessions, maxInFlightEach } = this.#parts;
+    const { host, signal } = request;
+    signal.throwIfAborted();
+    const queued = request.whenOffline === "queue";
+    const session = sessions.current(host.agentId);
+    if (session === undefined && !queued) throw agentOffline(host);
+    if (journal.openCountOf(host.agentId) >= maxInFlightEach) {
+      throw agentBusy(host, `${maxInFlightEach} commands are open`);
     }
-    this.#parts.sessions.current(agentId)?.send(acknowledgementItem(commandId));
+    const record = this.#record(request, traits, timeoutMs);
+    if (session === undefined) {
+      await journal.add(record);
+      deliveries.begin(record);
+      return record.id;
+    }
+    const sent = this.#dispatched(record, session);
+    const { attempt, sessionEpoch } = sent;
+    const item = commandItem(request, { commandId: sent.id, attempt, sessionEpoch, timeoutMs });
+    if (!session.fits(item)) throw commandTooLarge(item.byteLength);
+    await journal.add(sent);
+    // From here on a later session finds it among the open commands and sends it itself; so it does when this one cannot take it now.
+    if (sessions.current(host.agentId) === session) session.send(item);
+    return sent.id;
+  }
+
+  #record(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): CommandRecord {
+    const now = this.#parts.clock.now();
+    const { hostId, hostName, agentId } = request.host;
+    const lifetimeMs = request.whenOffline === "queue" ? queuedLifetimeMs : timeoutMs;
+    return {
+      id: newId(),
+      operation: traits.name,
+      hostId,
+      hostName,
+      agentId,
+      container: request.container,
+      caller: request.caller,
+      requestId: request.requestId,
+      requestDigest: request.requestDigest,
+      state: "PENDING",
+      reason: "",
+      message: "",
+      metadata: {},
+      changed: false,
+      attempt: 0,
+      sessionEpoch: 0,
+      journalId: "",
+      timeoutMs,
+      expireTime: request.expireTime ?? now + lifetimeMs,
+      cancelRequested: false,
+      createTime: now,
+      payload: contentBytes(request),
+      outcome: new Uint8Array(0),
+      transitions: [{ state: "PENDING", time: now, attempt: 0, sessionEpoch: 0 }],
+    };
+  }
+
+  // Written as sent before it is: one commit instead of two. If it is not sent after all, the next session finds out from the agent.
+  #dispatched(record: CommandRecord, { identity }: AgentSession): CommandRecord {
+    const sent = { state: "DISPATCHED", attempt: 1, sessionEpoch: identity.epoch } as const;
+    const time = record.createTime;
+    return {
+      ...record,
+      ...sent,
+      journalId: identity.journalId,
+      dispatchTime: time,
+      transitions: [...record.transitions, { ...sent, time }],
+    };
   }
 }
 
@@ -249,9 +184,11 @@ function dispatchedFrom(record: CommandRecord): Dispatched {
     return { commandId: record.id, outcome: fromBinary(OperationOutcomeSchema, record.outcome) };
   }
   if (!hasEnded(record.state)) throw stillOpen(record.id, record.timeoutMs);
-  throw new FleetError(isReason(record.reason) ? record.reason : "OPERATION_FAILED", record.message, {
-    metadata: { ...record.metadata, command_id: record.id },
-  });
+  throw errorOfRecord(record);
+}
+
+function queuedFrom(record: CommandRecord): Dispatched {
+  return hasEnded(record.state) ? dispatchedFrom(record) : { commandId: record.id, outcome: undefined };
 }
 
 function stillOpen(commandId: string, timeoutMs: number): FleetError {

@@ -1,107 +1,99 @@
-import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { CommandState as CommandStateWord } from "../../domain/command-state.ts";
-import { FleetError } from "../../domain/errors.ts";
-import { type Command, CommandSchema, CommandState } from "../../gen/fairlead/command/v1/command_pb.js";
+import { hasEnded } from "../../domain/command-state.ts";
 import {
   type CommandService,
   type ListCommandsRequest,
   ListCommandsRequestSchema,
 } from "../../gen/fairlead/command/v1/command_service_pb.js";
+import { untilAborted } from "../../resilience/signals.ts";
 import type { CommandRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { commandMessage, commandStateWords } from "./command-message.ts";
+import { msOrUnset } from "./durations.ts";
 import { historicHostId } from "./host-history.ts";
 import { readPage } from "./page.ts";
-import { timestampOrUnset } from "./timestamps.ts";
 
 /** What the command service needs. */
 export interface CommandServiceParts {
-  readonly storage: { readonly commands: Pick<Storage["commands"], "get" | "list"> };
+  readonly storage: { readonly commands: Pick<Storage["commands"], "list"> };
   readonly inventory: FleetInventory;
+  readonly dispatcher: Pick<Dispatcher, "find" | "wait" | "cancel" | "watch">;
 }
 
-const stateOfWord: Record<CommandStateWord, CommandState> = {
-  PENDING: CommandState.PENDING,
-  DISPATCHED: CommandState.DISPATCHED,
-  ACCEPTED: CommandState.ACCEPTED,
-  SUCCEEDED: CommandState.SUCCEEDED,
-  FAILED: CommandState.FAILED,
-  CANCELLED: CommandState.CANCELLED,
-  EXPIRED: CommandState.EXPIRED,
-  OUTCOME_UNKNOWN: CommandState.OUTCOME_UNKNOWN,
-};
+const defaultWaitMs = 30_000;
+const defaultCancelMs = 10_000;
 
-/** Tells what became of commands, from the journal. */
+/** Tells what became of commands, and cancels them. */
 export function createCommandService(parts: CommandServiceParts): ServiceImpl<typeof CommandService> {
+  const { dispatcher } = parts;
   return {
     async getCommand({ id }) {
-      const record = await parts.storage.commands.get(id);
-      if (record === undefined) {
-        throw new FleetError("COMMAND_NOT_FOUND", `there is no command "${id}", or it is no longer kept`, {
-          metadata: { command_id: id },
-        });
-      }
+      return { command: commandMessage(await dispatcher.find(id)) };
+    },
+    async waitCommand({ id, timeout }, { signal }) {
+      const record = await dispatcher.wait(id, msOrUnset(timeout) ?? defaultWaitMs, signal);
       return { command: commandMessage(record) };
+    },
+    async cancelCommand({ id, timeout }, { signal }) {
+      const record = await dispatcher.cancel(id, msOrUnset(timeout) ?? defaultCancelMs, signal);
+      return { command: commandMessage(record) };
+    },
+    async *watchCommand({ id }, { signal }) {
+      for await (const record of follow(dispatcher, id, signal)) yield { command: commandMessage(record) };
     },
     listCommands: (request) => listCommands(parts, request),
   };
 }
 
+/** A command now and after each change, until its end. A reader that is slow sees the latest; what it missed is in the transitions. */
+async function* follow(
+  dispatcher: CommandServiceParts["dispatcher"],
+  id: string,
+  signal: AbortSignal,
+): AsyncGenerator<CommandRecord, void> {
+  let latest: CommandRecord | undefined;
+  let news = Promise.withResolvers<void>();
+  const tell = (record: CommandRecord) => {
+    latest = record;
+    news.resolve();
+  };
+  const stop = dispatcher.watch(id, { changed: tell, ended: tell });
+  try {
+    let record = await dispatcher.find(id);
+    yield record;
+    while (!hasEnded(record.state)) {
+      await untilAborted(news.promise, signal);
+      news = Promise.withResolvers<void>();
+      record = latest ?? record;
+      yield record;
+    }
+  } finally {
+    stop?.();
+  }
+}
+
 async function listCommands({ storage, inventory }: CommandServiceParts, request: ListCommandsRequest) {
-  const hostId = request.host === "" ? undefined : historicHostId(inventory, request.host);
-  const states = wordsOf(request.states);
+  const { createdSinceTime, createdBeforeTime } = request;
+  const filter = {
+    hostId: request.host === "" ? undefined : historicHostId(inventory, request.host),
+    container: request.container === "" ? undefined : request.container,
+    states: commandStateWords(request.states),
+    reasons: request.reasons.length === 0 ? undefined : request.reasons,
+    caller: request.caller === "" ? undefined : request.caller,
+    createdSince: createdSinceTime === undefined ? undefined : timestampMs(createdSinceTime),
+    createdBefore: createdBeforeTime === undefined ? undefined : timestampMs(createdBeforeTime),
+  };
   const page = await readPage<typeof ListCommandsRequestSchema, CommandRecord, { id: string }>(
     ListCommandsRequestSchema,
     request,
     {
       fields: { id: "string" },
       position: ({ id }) => ({ id }),
-      read: (before, limit) =>
-        storage.commands.list({
-          hostId,
-          container: request.container === "" ? undefined : request.container,
-          states,
-          beforeId: before?.id,
-          limit,
-        }),
+      read: (before, limit) => storage.commands.list({ ...filter, beforeId: before?.id, limit }),
     },
   );
   return { commands: page.items.map(commandMessage), nextPageToken: page.nextPageToken };
-}
-
-function wordsOf(states: readonly CommandState[]): CommandStateWord[] | undefined {
-  const words = Object.keys(stateOfWord) as CommandStateWord[];
-  return states.length === 0 ? undefined : words.filter((word) => states.includes(stateOfWord[word]));
-}
-
-function commandMessage(record: CommandRecord): Command {
-  return create(CommandSchema, {
-    id: record.id,
-    operation: record.operation,
-    hostId: record.hostId,
-    hostName: record.hostName,
-    agentId: record.agentId,
-    container: record.container,
-    caller: record.caller,
-    requestId: record.requestId,
-    state: stateOfWord[record.state],
-    reason: record.reason,
-    message: record.message,
-    metadata: { ...record.metadata },
-    changed: record.changed,
-    attempt: record.attempt,
-    sessionEpoch: record.sessionEpoch,
-    timeout: durationFromMs(record.timeoutMs),
-    createTime: timestampFromMs(record.createTime),
-    dispatchTime: timestampOrUnset(record.dispatchTime),
-    acceptTime: timestampOrUnset(record.acceptTime),
-    endTime: timestampOrUnset(record.endTime),
-    // The wall clock may have been set back meanwhile, and no duration is negative.
-    duration:
-      record.endTime === undefined
-        ? undefined
-        : durationFromMs(Math.max(0, record.endTime - record.createTime)),
-  });
 }

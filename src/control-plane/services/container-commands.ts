@@ -17,6 +17,7 @@ import {
   containerOperations,
 } from "./container-operations.ts";
 import { type ContainerTarget, containerTarget, targetOfCommand } from "./container-target.ts";
+import { deliveryOptions } from "./delivery-options.ts";
 import { msOrUnset } from "./durations.ts";
 import { locatedContainer } from "./located-container.ts";
 
@@ -60,6 +61,7 @@ async function carryOut<Method extends CommandMethod>(
     container: target.container,
     timeoutMs: msOrUnset(request.timeout),
     graceMs: graceMs?.(request),
+    ...("offlinePolicy" in request ? deliveryOptions(request, parts.clock.now()) : {}),
     caller,
     requestId,
     requestDigest: requestId === "" ? noDigest : digestOf(method, request),
@@ -94,9 +96,9 @@ function digestOf<Method extends CommandMethod>(method: Method, request: Command
 function containerAfter(
   inventory: FleetInventory,
   { host, known }: ContainerTarget,
-  outcome: OperationOutcome,
+  outcome: OperationOutcome | undefined,
 ): Container | undefined {
-  const container = containerOf(outcome) ?? known;
+  const container = (outcome === undefined ? undefined : containerOf(outcome)) ?? known;
   const view = inventory.host(host.hostId) ?? { ...host, online: false };
   return container === undefined ? undefined : locatedContainer(container, view);
 }

@@ -20,10 +20,11 @@ export type CommandResponse<Method extends CommandMethod> = MessageInitShape<
   ContainerMethods[Method]["output"]
 >;
 
-/** A command that ended well. */
+/** A command that ended well, or that was queued. */
 export interface EndedCommand {
   readonly commandId: string;
-  readonly outcome: OperationOutcome;
+  /** Undefined: it was queued, and has not ended. */
+  readonly outcome: OperationOutcome | undefined;
   /** As it is afterwards, on its host; as it was last where the agent did not tell. */
   readonly container: Container | undefined;
 }
@@ -49,7 +50,11 @@ export const containerOperations: { readonly [Method in CommandMethod]: Containe
   },
   createContainer: {
     operation: ({ name, spec, start }) => ({ case: "createContainer", value: { name, spec, start } }),
-    response: ({ container, commandId }) => ({ container, commandId }),
+    response: ({ outcome, container, commandId }) => ({
+      container,
+      commandId,
+      queued: outcome === undefined,
+    }),
   },
   startContainer: {
     operation: (_request, container) => ({ case: "startContainer", value: { container } }),
@@ -94,11 +99,11 @@ export const containerOperations: { readonly [Method in CommandMethod]: Containe
 };
 
 function changed({ outcome, container, commandId }: EndedCommand) {
-  return { changed: outcome.changed, container, commandId };
+  return { changed: outcome?.changed ?? false, container, commandId, queued: outcome === undefined };
 }
 
 function inspected({ outcome, container, commandId }: EndedCommand) {
-  if (outcome.detail.case !== "inspection") {
+  if (outcome?.detail.case !== "inspection") {
     throw new FleetError(
       "INVALID_RESULT",
       "the agent said that it inspected the container, and not what it saw",

@@ -1,15 +1,31 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Host, HostFactsSchema, HostSchema } from "../../gen/fairlead/host/v1/host_pb.js";
+import {
+  CircuitState as CircuitStateMessage,
+  type Host,
+  HostFactsSchema,
+  HostSchema,
+} from "../../gen/fairlead/host/v1/host_pb.js";
+import type { CircuitState } from "../../resilience/circuit-breaker.ts";
 import type { HostRecord } from "../../storage/records.ts";
 import type { HostView } from "../inventory/host-view.ts";
 import { timestampOrUnset } from "./timestamps.ts";
+
+const circuitStates: Record<CircuitState["kind"], CircuitStateMessage> = {
+  closed: CircuitStateMessage.CLOSED,
+  open: CircuitStateMessage.OPEN,
+  "half-open": CircuitStateMessage.HALF_OPEN,
+};
 
 /**
  * A host for a caller: what is kept of it from its record, what is true now from the inventory. A host that the
  * inventory does not know (just enrolled, or just deleted) is offline and has no containers.
  */
-export function hostMessage(record: HostRecord, view: HostView | undefined): Host {
+export function hostMessage(
+  record: HostRecord,
+  view: HostView | undefined,
+  circuit: CircuitState["kind"],
+): Host {
   return create(HostSchema, {
     id: record.id,
     name: record.name,
@@ -25,5 +41,6 @@ export function hostMessage(record: HostRecord, view: HostView | undefined): Hos
     lastSeenTime: timestampOrUnset(record.lastSeenTime),
     containerCount: view?.containerCount ?? 0,
     runningContainerCount: view?.runningContainerCount ?? 0,
+    circuitState: circuitStates[circuit],
   });
 }

@@ -21,8 +21,8 @@ export interface HostServiceParts {
   readonly storage: { readonly fleet: Pick<Storage["fleet"], "list" | "find" | "remove"> };
   readonly inventory: FleetInventory;
   readonly events: Pick<EventLog, "make">;
-  readonly sessions: Pick<Sessions, "end">;
-  readonly dispatcher: Pick<Dispatcher, "hostRemoved">;
+  readonly sessions: Pick<Sessions, "remove">;
+  readonly dispatcher: Pick<Dispatcher, "hostRemoved" | "circuitState">;
 }
 
 /** Sees and deletes the hosts of the fleet. */
@@ -31,7 +31,7 @@ export function createHostService(parts: HostServiceParts): ServiceImpl<typeof H
     listHosts: (request) => listHosts(parts, request),
     async getHost({ host }) {
       const record = await requireRecord(parts, host);
-      return { host: hostMessage(record, parts.inventory.host(record.id)) };
+      return { host: messageOf(parts, record) };
     },
     async deleteHost({ host }, { values }) {
       return { host: await deleteHost(parts, host, callerOf(values).name) };
@@ -39,25 +39,25 @@ export function createHostService(parts: HostServiceParts): ServiceImpl<typeof H
   };
 }
 
-async function listHosts({ storage, inventory }: HostServiceParts, request: ListHostsRequest) {
+async function listHosts(parts: HostServiceParts, request: ListHostsRequest) {
   const page = await readPage<typeof ListHostsRequestSchema, HostRecord, { name: string; id: string }>(
     ListHostsRequestSchema,
     request,
     {
       fields: { name: "string", id: "string" },
       position: ({ name, id }) => ({ name, id }),
-      read: (after, limit) => storage.fleet.list(after, limit),
+      read: (after, limit) => parts.storage.fleet.list(after, limit),
     },
   );
   return {
-    hosts: page.items.map((record) => hostMessage(record, inventory.host(record.id))),
+    hosts: page.items.map((record) => messageOf(parts, record)),
     nextPageToken: page.nextPageToken,
   };
 }
 
 async function deleteHost(parts: HostServiceParts, reference: string, actor: string) {
   const record = await requireRecord(parts, reference);
-  const last = hostMessage(record, parts.inventory.host(record.id));
+  const last = messageOf(parts, record);
   const deleted = parts.events.make({
     type: EventType.HOST_DELETED,
     hostId: record.id,
@@ -68,10 +68,17 @@ async function deleteHost(parts: HostServiceParts, reference: string, actor: str
     throw hostNotFound(reference);
   }
   // Whoever knows the agent only from now on finds no row of it; what it has already is taken away here.
-  parts.sessions.end(record.agentId, new FleetError("AGENT_REVOKED", "the host was deleted from the fleet"));
+  parts.sessions.remove(
+    record.agentId,
+    new FleetError("AGENT_REVOKED", "the host was deleted from the fleet"),
+  );
   parts.inventory.removeHost(record.id);
   await parts.dispatcher.hostRemoved(record.agentId);
   return last;
+}
+
+function messageOf({ inventory, dispatcher }: HostServiceParts, record: HostRecord) {
+  return hostMessage(record, inventory.host(record.id), dispatcher.circuitState(record.agentId));
 }
 
 async function requireRecord(

@@ -14,13 +14,15 @@ export interface Sessions {
   readonly size: number;
   /** All of them. */
   all(): Iterable<AgentSession>;
-  /** Ends the agent's session, if it has one. */
-  end(agentId: string, reason: FleetError): void;
+  /** The agent is gone for good: ends its session, if it has one, and admits none that is just being opened. */
+  remove(agentId: string, reason: FleetError): void;
 }
 
 /** The sessions of this process. */
 export class SessionRegistry implements Sessions {
   readonly #sessions = new Map<string, AgentSession>();
+  // Ids are never used again, so that this grows by one small entry for each deleted host.
+  readonly #removed = new Map<string, FleetError>();
 
   get size(): number {
     return this.#sessions.size;
@@ -38,16 +40,19 @@ export class SessionRegistry implements Sessions {
     return this.#sessions.values();
   }
 
-  end(agentId: string, reason: FleetError): void {
+  remove(agentId: string, reason: FleetError): void {
+    this.#removed.set(agentId, reason);
     this.#sessions.get(agentId)?.end(reason);
   }
 
   /**
    * Makes a session the one that counts and ends the older one of its agent. Returns that older one, if there was one. Throws
-   * SESSION_SUPERSEDED when a newer one counts already: two came at once, and this one was overtaken.
+   * SESSION_SUPERSEDED when a newer one counts already (two came at once, and this one was overtaken), and what `remove` was told.
    */
   admit(session: AgentSession): AgentSession | undefined {
     const { agentId, epoch } = session.identity;
+    const removed = this.#removed.get(agentId);
+    if (removed !== undefined) throw removed;
     const older = this.#sessions.get(agentId);
     if (older !== undefined && older.identity.epoch > epoch) {
       throw new FleetError("SESSION_SUPERSEDED", "a newer session of this agent took over");

@@ -35,6 +35,8 @@ export const CommandEntity = defineEntity({
     sessionEpoch: p.integer(),
     journalId: p.string(),
     timeoutMs: p.bigint("number"),
+    expireTime: p.bigint("number"),
+    cancelRequested: p.boolean(),
     createTime: p.bigint("number"),
     dispatchTime: p.bigint("number").nullable(),
     acceptTime: p.bigint("number").nullable(),

@@ -52,6 +52,7 @@ export class Migration0001FirstSchema extends Migration {
         "`request_id` text not null, `request_digest` blob not null, `state` text not null, `reason` text not null, " +
         "`message` text not null, `metadata` json not null, `changed` integer not null, `attempt` integer not null, " +
         "`session_epoch` integer not null, `journal_id` text not null, `timeout_ms` bigint not null, " +
+        "`expire_time` bigint not null, `cancel_requested` integer not null, " +
         "`create_time` bigint not null, `dispatch_time` bigint null, `accept_time` bigint null, " +
         "`end_time` bigint null, `transitions` json not null, `payload` blob not null, `outcome` blob not null)",
     );

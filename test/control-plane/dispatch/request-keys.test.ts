@@ -14,7 +14,7 @@ describe("callers' keys", () => {
     const ids = new Set((await Promise.all(calls)).map(({ commandId }) => commandId));
     assert.equal(ids.size, 1);
     const later = await dispatchTo(fleet, agent, stopWeb, keyed);
-    assert.deepEqual([ids.has(later.commandId), later.outcome.changed], [true, true]);
+    assert.deepEqual([ids.has(later.commandId), later.outcome?.changed], [true, true]);
     assert.equal((await fleet.client(CommandService).listCommands({})).commands.length, 1);
     assert.equal(agent.frames.flatMap((frame) => frame.commands).length, 1);
   });

@@ -29,10 +29,24 @@ describe("the command service", () => {
       dispatchTime: createTime + 1,
       acceptTime: createTime + 2,
       endTime: createTime + 1_234,
+      expireTime: createTime + 1_500,
+      cancelRequested: true,
+      transitions: [{ state: "FAILED", time: createTime + 1_234, attempt: 2, sessionEpoch: 7 }],
     });
     await api.storage.commit({ commands: [record] });
     const { command } = await api.commands.getCommand({ id: record.id });
-    const { $typeName: _, metadata, ...told } = command!;
+    const { $typeName: _, metadata, transitions, ...told } = command!;
+    assert.deepEqual(
+      transitions.map(({ $typeName: __, ...transition }) => transition),
+      [
+        {
+          state: CommandState.FAILED,
+          transitionTime: timestampFromMs(createTime + 1_234),
+          attempt: 2,
+          sessionEpoch: 7,
+        },
+      ],
+    );
     assert.deepEqual({ ...metadata }, { engine: "409" });
     assert.deepEqual(told, {
       id: record.id,
@@ -55,6 +69,8 @@ describe("the command service", () => {
       acceptTime: timestampFromMs(createTime + 2),
       endTime: timestampFromMs(createTime + 1_234),
       duration: durationFromMs(1_234),
+      expireTime: timestampFromMs(createTime + 1_500),
+      cancelRequested: true,
     });
   });
 

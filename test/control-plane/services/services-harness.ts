@@ -15,7 +15,7 @@ import { createContainerService } from "../../../src/control-plane/services/cont
 import { createEventService } from "../../../src/control-plane/services/event-service.ts";
 import { createHostService } from "../../../src/control-plane/services/host-service.ts";
 import { createRegistrationTokenService } from "../../../src/control-plane/services/registration-token-service.ts";
-import type { FleetError } from "../../../src/domain/errors.ts";
+import { FleetError } from "../../../src/domain/errors.ts";
 import { newId } from "../../../src/domain/ids.ts";
 import { Role } from "../../../src/gen/fairlead/access/v1/role_pb.js";
 import { OperationOutcomeSchema } from "../../../src/gen/fairlead/agent/v1/operation_pb.js";
@@ -28,7 +28,7 @@ import { startApiServer } from "../../../src/rpc/api-server.ts";
 import { fleetErrorFrom } from "../../../src/rpc/connect-error.ts";
 import { HealthStates } from "../../../src/rpc/health.ts";
 import type { CommandRecord, HostFactsRecord } from "../../../src/storage/records.ts";
-import { openStorage } from "../../../src/storage/storage.ts";
+import { openStorage, type Storage } from "../../../src/storage/storage.ts";
 import { ManualClock } from "../events/manual-clock.ts";
 
 /** Stands where agents would be: remembers what it was asked, and answers as it is told. */
@@ -39,6 +39,7 @@ export class FakeDispatcher {
   failure: FleetError | undefined;
   /** Never answers; only the caller's signal ends a call. */
   silent = false;
+  storage: Storage | undefined;
 
   async dispatch(request: DispatchRequest): Promise<Dispatched> {
     this.requests.push(request);
@@ -56,6 +57,29 @@ export class FakeDispatcher {
   async hostRemoved(agentId: string): Promise<void> {
     this.removedAgents.push(agentId);
   }
+
+  circuitState(): "closed" {
+    return "closed";
+  }
+
+  /** Commands of the journal, which a test writes itself. */
+  async find(id: string): Promise<CommandRecord> {
+    const record = await this.storage?.commands.get(id);
+    if (record === undefined) throw new FleetError("COMMAND_NOT_FOUND", `there is no command "${id}"`);
+    return record;
+  }
+
+  wait(id: string): Promise<CommandRecord> {
+    return this.find(id);
+  }
+
+  cancel(id: string): Promise<CommandRecord> {
+    return this.find(id);
+  }
+
+  watch(): undefined {
+    return undefined;
+  }
 }
 
 /** All services over a real database and a real listener, with no agents behind them. */
@@ -70,9 +94,10 @@ export async function startServices() {
   const events = new EventLog({ storage, clock, logger });
   const inventory = new FleetInventory();
   const dispatcher = new FakeDispatcher();
+  dispatcher.storage = storage;
   const endedSessions: string[] = [];
   const sessions = {
-    end: (agentId: string, { reason }: FleetError) => void endedSessions.push(`${agentId} ${reason}`),
+    remove: (agentId: string, { reason }: FleetError) => void endedSessions.push(`${agentId} ${reason}`),
   };
   const registrationTokens = new RegistrationTokens({ storage, events, clock, caDigest: () => "none" });
   const parts = { storage, events, inventory, dispatcher, sessions, clock, tokens: registrationTokens };
@@ -173,6 +198,8 @@ export function commandRecord(record: Partial<CommandRecord>): CommandRecord {
     sessionEpoch: 0,
     journalId: "",
     timeoutMs: 30_000,
+    expireTime: 30_000,
+    cancelRequested: false,
     createTime: 1_700_000_000_000,
     payload: new Uint8Array(0),
     outcome: new Uint8Array(0),

@@ -96,13 +96,18 @@ describe("SessionRegistry", () => {
     );
   });
 
-  it("ends an agent's session by its id, and ignores an agent that has none", async () => {
+  it("E13 ends the session of an agent that is removed, and ignores one that has none", async () => {
     const registry = new SessionRegistry();
     const { session } = sessionOf("a", 1);
     registry.admit(session);
-    registry.end("nobody", lost);
-    registry.end("a", lost);
+    registry.remove("nobody", lost);
+    registry.remove("a", lost);
     assert.equal(await session.ended, lost);
     assert.deepEqual([...registry.all()], [session]);
+    registry.release(session);
+    const { session: late } = sessionOf("a", 2);
+    assert.throws(() => registry.admit(late), lost);
+    assert.equal(registry.size, 0);
+    late.end(lost);
   });
 });

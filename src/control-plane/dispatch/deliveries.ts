@@ -1,0 +1,211 @@
+import type { Logger } from "pino";
+import { FleetError } from "../../domain/errors.ts";
+import type { CommandResult } from "../../gen/fairlead/agent/v1/command_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
+import type { RetrySettings } from "../../resilience/retry-schedule.ts";
+import type { TimerWheel } from "../../resilience/timer-wheel.ts";
+import type { CommandRecord } from "../../storage/records.ts";
+import type { AgentSession } from "../session/agent-session.ts";
+import { acknowledgementItem, cancellationItem, commandItem, contentFrom } from "../session/control-items.ts";
+import type { Sessions } from "../session/session-registry.ts";
+import type { Circuits } from "./circuits.ts";
+import { type EndOfCommand, endFromError, endFromResult, errorOfEnd } from "./command-end.ts";
+import type { CommandJournal } from "./command-journal.ts";
+import { CommandTimers } from "./command-timers.ts";
+
+/** What deliveries need. */
+export interface DeliveriesParts {
+  readonly sessions: Sessions;
+  readonly journal: CommandJournal;
+  readonly circuits: Circuits;
+  readonly retry: RetrySettings;
+  readonly wheel: TimerWheel;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/**
+ * Brings journaled commands to their agents and their ends into the journal, over as many sessions and attempts as that
+ * takes. Nothing here waits for a caller: whoever wants to know the end asks the journal.
+ */
+export class Deliveries {
+  readonly #parts: DeliveriesParts;
+  readonly #timers: CommandTimers;
+
+  constructor(parts: DeliveriesParts) {
+    this.#parts = parts;
+    this.#timers = new CommandTimers(parts);
+  }
+
+  /** Takes over a command that was just journaled, or recovered: sends it if its agent is there, else it waits until it expires. */
+  begin(record: CommandRecord): void {
+    const session = this.#parts.sessions.current(record.agentId);
+    if (record.state !== "PENDING") return;
+    this.#timers.expire(record, () => this.#expired(record.id));
+    if (session !== undefined) this.#send(session, record);
+  }
+
+  /** The agent has a command in its journal. */
+  accepted(session: AgentSession, commandId: string): void {
+    const record = this.#openFor(session, commandId);
+    if (record === undefined || record.state === "PENDING") return;
+    this.#parts.journal.advance(commandId, { state: "ACCEPTED", acceptTime: this.#parts.clock.now() });
+  }
+
+  /** Takes a result. False: no open command of this agent has that id. */
+  settle(session: AgentSession, result: CommandResult): boolean {
+    const record = this.#openFor(session, result.commandId);
+    if (record === undefined) return false;
+    const end = endFromResult(result);
+    // A word about an earlier sending: the command was sent again since, and that sending has its own end.
+    if (end.reason === "STALE_EPOCH" || result.attempt < record.attempt) return true;
+    if (!this.#triesAgain(record, end)) void this.#end(record, end);
+    return true;
+  }
+
+  /** Fails a command whose result is of no use: it was executed, and nobody can tell with what outcome. */
+  fail(session: AgentSession, commandId: string, error: FleetError): boolean {
+    const record = this.#openFor(session, commandId);
+    if (record !== undefined) void this.#end(record, endFromError(error));
+    return record !== undefined;
+  }
+
+  /**
+   * Compares what is open with what the agent still knows, docs/protocol.md "Commands": what it runs or has ended is waited for;
+   * what never arrived is sent again with the same id; what it accepted and no longer knows, nobody can know.
+   */
+  reconcile(session: AgentSession, running: readonly string[], held: readonly string[]): void {
+    const runs = new Set(running);
+    const ended = new Set(held);
+    for (const record of this.#parts.journal.openOf(session.identity.agentId)) {
+      if (ended.has(record.id)) continue;
+      if (runs.has(record.id)) this.#goesOn(session, record);
+      else if (record.state === "PENDING") this.#send(session, record);
+      else if (record.state === "ACCEPTED" || record.journalId !== session.identity.journalId)
+        this.#lost(record);
+      else if (record.cancelRequested) void this.#end(record, endFromError(cancelled(), false));
+      else this.#send(session, record);
+    }
+  }
+
+  /**
+   * Nobody wants the command any more. One that was not sent ends here and now; for one that was, the agent is asked, now or when it
+   * is back.
+   */
+  async cancel(record: CommandRecord): Promise<void> {
+    if (record.state === "PENDING") {
+      await this.#end(record, endFromError(cancelled(), false));
+      return;
+    }
+    this.#parts.journal.advance(record.id, { state: record.state, cancelRequested: true });
+    this.#parts.sessions.current(record.agentId)?.send(cancellationItem(record.id));
+  }
+
+  /** Ends all open commands of a host that is gone for good. What was never sent certainly did nothing. */
+  async abandon(agentId: string): Promise<void> {
+    const deleted = "the host was deleted before it told the end of this command";
+    const unknown = endFromError(new FleetError("OUTCOME_UNKNOWN", deleted));
+    const never = endFromError(
+      new FleetError("CANCELLED", "the host was deleted before this command was sent"),
+      false,
+    );
+    const open = this.#parts.journal.openOf(agentId);
+    await Promise.all(open.map((record) => this.#end(record, record.state === "PENDING" ? never : unknown)));
+  }
+
+  /** Stops all timers. What is open goes on in the next run. */
+  close(): void {
+    this.#timers.close();
+  }
+
+  #openFor(session: AgentSession, commandId: string): CommandRecord | undefined {
+    const record = this.#parts.journal.open(commandId);
+    return record?.agentId === session.identity.agentId ? record : undefined;
+  }
+
+  #goesOn(session: AgentSession, record: CommandRecord): void {
+    this.#parts.journal.advance(record.id, { state: "ACCEPTED", acceptTime: this.#parts.clock.now() });
+    if (record.cancelRequested) session.send(cancellationItem(record.id));
+  }
+
+  /** Sends the next attempt of a command that waits, or the same attempt of one that never arrived. */
+  #send(session: AgentSession, record: CommandRecord): void {
+    const { clock, journal } = this.#parts;
+    const remainingMs = record.expireTime - clock.now();
+    if (remainingMs <= 0) return this.#expired(record.id);
+    const { epoch: sessionEpoch, journalId } = session.identity;
+    const attempt = record.state === "PENDING" ? record.attempt + 1 : record.attempt;
+    const timeoutMs = Math.min(record.timeoutMs, remainingMs);
+    const sending = { commandId: record.id, attempt, sessionEpoch, timeoutMs };
+    // What cannot be sent now waits for the next session: the journal has it, so that nothing is lost.
+    if (!session.send(commandItem(contentFrom(record.payload), sending))) return;
+    this.#timers.cancel(record.id);
+    journal.advance(record.id, {
+      state: "DISPATCHED",
+      attempt,
+      sessionEpoch,
+      journalId,
+      dispatchTime: clock.now(),
+    });
+  }
+
+  /** Whether a failed command gets another attempt: nothing was done, tries and time are left, and the way is not known to be closed. */
+  #triesAgain(record: CommandRecord, end: EndOfCommand): boolean {
+    const { circuits, journal } = this.#parts;
+    const error = errorOfEnd(end);
+    if (error === undefined || end.state !== "FAILED" || record.cancelRequested) return false;
+    const waits = this.#timers.retry(record, error, () => this.#retry(record.id, end));
+    if (!waits) return false;
+    circuits.attemptFailed(record.agentId, error);
+    journal.advance(record.id, { state: "PENDING" });
+    return true;
+  }
+
+  #retry(commandId: string, lastEnd: EndOfCommand): void {
+    const { circuits, journal, sessions } = this.#parts;
+    const record = journal.open(commandId);
+    if (record?.state !== "PENDING") return;
+    if (circuits.state(record.agentId) === "open") {
+      void this.#end(record, lastEnd);
+      return;
+    }
+    const session = sessions.current(record.agentId);
+    if (session !== undefined) this.#send(session, record);
+  }
+
+  #expired(commandId: string): void {
+    const record = this.#parts.journal.open(commandId);
+    if (record === undefined) return;
+    const error = new FleetError(
+      "COMMAND_EXPIRED",
+      "its time was over before it reached the agent; it did nothing",
+    );
+    void this.#end(record, endFromError(error, false));
+  }
+
+  #lost(record: CommandRecord): void {
+    const error = new FleetError(
+      "OUTCOME_UNKNOWN",
+      "the agent lost its journal, so nobody can know whether it ran this command; look at the container before you act again",
+    );
+    void this.#end(record, endFromError(error));
+  }
+
+  // The acknowledgement goes over whichever session counts once the end is safe.
+  async #end({ id, agentId }: CommandRecord, end: EndOfCommand): Promise<void> {
+    this.#timers.cancel(id);
+    try {
+      await this.#parts.journal.end(id, end);
+    } catch (error) {
+      const message = "a command's end could not be stored; its agent keeps it";
+      this.#parts.logger.error({ err: error, command_id: id }, message);
+      return;
+    }
+    this.#parts.sessions.current(agentId)?.send(acknowledgementItem(id));
+  }
+}
+
+function cancelled(): FleetError {
+  return new FleetError("CANCELLED", "it was cancelled before it began; it did nothing");
+}
