@@ -19,10 +19,9 @@ export type CommandEnd = (typeof ends)[number];
 
 const successors: Record<CommandState, readonly CommandState[]> = {
   PENDING: ["DISPATCHED", "ACCEPTED", ...ends],
-  // Sent again in a later session, or as a later attempt.
-  DISPATCHED: ["DISPATCHED", "ACCEPTED", ...ends],
-  // Back to DISPATCHED only as a later attempt, after the agent has answered the one before it.
-  ACCEPTED: ["DISPATCHED", "ACCEPTED", ...ends],
+  // Sent again in a later session; back to PENDING when the agent has answered that it did nothing and a retry can help.
+  DISPATCHED: ["PENDING", "DISPATCHED", "ACCEPTED", ...ends],
+  ACCEPTED: ["PENDING", "DISPATCHED", "ACCEPTED", ...ends],
   SUCCEEDED: [],
   FAILED: [],
   CANCELLED: [],

@@ -74,7 +74,7 @@ export class Mutations {
     const { promise, resolve, reject } = Promise.withResolvers<CommandRecord>();
     const stop = this.#parts.journal.watch(commandId, { ended: resolve });
     if (stop === undefined) return this.find(commandId);
-    const onAbort = () => reject(signal.reason);
+    const onAbort = () => reject(named(signal.reason, commandId));
     const timer = this.#parts.wheel.schedule(timeoutMs, () => reject(stillOpen(commandId, timeoutMs)));
     signal.addEventListener("abort", onAbort, { once: true });
     this.#callers.set(reject, commandId);
@@ -177,6 +177,11 @@ export class Mutations {
       transitions: [...record.transitions, { ...sent, time }],
     };
   }
+}
+
+/** A caller that goes away or runs out of time learns which command goes on without it. */
+function named(reason: unknown, commandId: string): unknown {
+  return reason instanceof FleetError ? reason.with({ command_id: commandId }) : reason;
 }
 
 function dispatchedFrom(record: CommandRecord): Dispatched {

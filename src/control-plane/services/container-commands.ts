@@ -9,6 +9,7 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { keyLifetimeMs } from "../dispatch/request-keys.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { callSignal } from "./call-signal.ts";
 import { messageDigest } from "./canonical-digest.ts";
 import {
   type CommandMethod,
@@ -55,18 +56,21 @@ async function carryOut<Method extends CommandMethod>(
   const caller = callerOf(context.values).name;
   const requestId = "requestId" in request ? request.requestId : "";
   const target = await findTarget(parts, caller, requestId, request);
-  const { commandId, outcome } = await parts.dispatcher.dispatch({
-    host: target.host,
-    operation: create(OperationSchema, { operation: operation(request, target.container) }),
-    container: target.container,
-    timeoutMs: msOrUnset(request.timeout),
-    graceMs: graceMs?.(request),
-    ...("offlinePolicy" in request ? deliveryOptions(request, parts.clock.now()) : {}),
-    caller,
-    requestId,
-    requestDigest: requestId === "" ? noDigest : digestOf(method, request),
-    signal: context.signal,
-  });
+  const call = callSignal(context.signal);
+  const { commandId, outcome } = await parts.dispatcher
+    .dispatch({
+      host: target.host,
+      operation: create(OperationSchema, { operation: operation(request, target.container) }),
+      container: target.container,
+      timeoutMs: msOrUnset(request.timeout),
+      graceMs: graceMs?.(request),
+      ...("offlinePolicy" in request ? deliveryOptions(request, parts.clock.now()) : {}),
+      caller,
+      requestId,
+      requestDigest: requestId === "" ? noDigest : digestOf(method, request),
+      signal: call.signal,
+    })
+    .finally(call.release);
   return response({ commandId, outcome, container: containerAfter(parts.inventory, target, outcome) });
 }
 
