@@ -28,7 +28,7 @@ describe("drain", () => {
     assert.equal(closed, false);
 
     for (const command of commands) agent.succeed(command, true);
-    for (const call of calls) assert.equal((await call).outcome.changed, true);
+    for (const call of calls) assert.equal((await call).outcome?.changed, true);
     const error = await agent.ended;
     assert.equal(error.reason, "DRAINING");
     assert.equal(error.retryAfterMs, 7_000);

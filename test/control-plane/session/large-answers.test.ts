@@ -45,7 +45,7 @@ describe("large answers", () => {
     assert.ok(parts.length > 20);
     sendParts(agent, parts);
     const { outcome } = await call;
-    assert.ok(outcome.detail.case === "inspection");
+    assert.ok(outcome?.detail.case === "inspection");
     assert.equal(outcome.detail.value.engineJson, json);
   });
 
@@ -61,8 +61,8 @@ describe("large answers", () => {
     for (const [index, part] of first.entries())
       agent.send({ resultParts: [part, ...second.slice(index, index + 1)] });
     const outcomes = await Promise.all(calls);
-    const answers = outcomes.map(({ outcome: { detail } }) =>
-      detail.case === "inspection" ? detail.value.engineJson : "",
+    const answers = outcomes.map(({ outcome }) =>
+      outcome?.detail.case === "inspection" ? outcome.detail.value.engineJson : "",
     );
     assert.deepEqual(answers.toSorted(), texts);
   });
