@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
 import { TimerWheel } from "../resilience/timer-wheel.ts";
 import { type AgentConfig, agentConfigFrom, type AgentOptions } from "./config.ts";
@@ -45,6 +46,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   checkToken(config, identity);
   const journal = await Journal.open({ dataDir, clock, logger });
   return new Agent(await roomsFrom(config, identity, journal));
+}
+
+/**
+ * The id of the agent whose identity is in a data folder. Undefined: it has to enrol first, with a token. Rejects with
+ * `STORAGE_UNAVAILABLE` when the folder cannot be used.
+ */
+export async function enrolledAgentId(dataDir: string, logger: Logger): Promise<string | undefined> {
+  return (await IdentityFile.open(dataDir, logger)).agentId;
 }
 
 type Rooms = SessionRooms & { readonly recover: (signal: AbortSignal) => Promise<void> };

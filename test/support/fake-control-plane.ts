@@ -12,11 +12,21 @@ import { type CommandResult, CommandResultSchema } from "../../src/gen/fairlead/
 import type { AgentFrame, ControlFrameSchema } from "../../src/gen/fairlead/agent/v1/frame_pb.js";
 import { type Hello, HelloSchema, type WelcomeSchema } from "../../src/gen/fairlead/agent/v1/handshake_pb.js";
 import type { OperationSchema } from "../../src/gen/fairlead/agent/v1/operation_pb.js";
+import type { PreconditionsSchema } from "../../src/gen/fairlead/container/v1/preconditions_pb.js";
 import { grpcErrorFrom } from "../../src/rpc/grpc-error.ts";
 import { grpcService, type WireMessage, wireMessage } from "../../src/rpc/grpc-service.ts";
 
 type Call = ServerDuplexStream<WireMessage, WireMessage>;
 type OperationInit = NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
+
+/** What a command carries besides its operation. */
+interface Delivery {
+  readonly id?: string;
+  readonly attempt?: number;
+  readonly epoch?: number;
+  readonly timeoutMs?: number;
+  readonly preconditions?: MessageInitShape<typeof PreconditionsSchema>;
+}
 
 /** How a fake control plane answers a hello. */
 export interface FakeControlPlaneOptions {
@@ -113,6 +123,9 @@ export class FakeSession {
     call.on("error", () => undefined);
   }
 
+  /** Its fencing number, larger with each stream of this process, whoever listened. */
+  readonly epoch = nextEpoch();
+
   /** Stops reading, or goes on. */
   pause(): void {
     this.#call.pause();
@@ -132,15 +145,17 @@ export class FakeSession {
   }
 
   /** Sends one command, and returns its id. */
-  command(
-    operation: OperationInit,
-    delivery: { id?: string; attempt?: number; epoch?: number; timeoutMs?: number } = {},
-  ): string {
-    const { id = randomUUID(), attempt = 1, epoch = this.#number, timeoutMs = 30_000 } = delivery;
+  command(operation: OperationInit, delivery: Delivery = {}): string {
+    const {
+      id = randomUUID(),
+      attempt = 1,
+      epoch = this.epoch,
+      timeoutMs = 30_000,
+      preconditions,
+    } = delivery;
     const timeout = durationFromMs(timeoutMs);
-    this.send({
-      commands: [{ commandId: id, attempt, sessionEpoch: epoch, timeout, operation: { operation } }],
-    });
+    const command = { commandId: id, attempt, sessionEpoch: epoch, timeout, operation: { operation } };
+    this.send({ commands: [preconditions === undefined ? command : { ...command, preconditions }] });
     return id;
   }
 
@@ -198,7 +213,7 @@ export class FakeSession {
         hostId: "host-1",
         hostName: "host",
         sessionId: `s${this.#number}`,
-        sessionEpoch: this.#number,
+        sessionEpoch: this.epoch,
         maxFrameBytes: 65_536,
         heartbeatInterval: durationFromMs(15_000),
         leaseDuration: durationFromMs(45_000),
@@ -236,6 +251,13 @@ export class FakeSession {
       if (last) this.results.push(fromBinary(CommandResultSchema, Buffer.concat(parts)));
     }
   }
+}
+
+let epochs = 0;
+
+function nextEpoch(): number {
+  epochs += 1;
+  return epochs;
 }
 
 /** Looks again and again until there is something. The test's own time limit ends it. */

@@ -1,4 +1,5 @@
 import type { Command } from "../../gen/fairlead/agent/v1/command_pb.js";
+import type { Preconditions } from "../../gen/fairlead/container/v1/preconditions_pb.js";
 import type { WheelTimer } from "../../resilience/timer-wheel.ts";
 import { type OperationTraits, operationTraits } from "../../rpc/operation-traits.ts";
 import type { CommandSink } from "./command-sink.ts";
@@ -13,6 +14,8 @@ export class CommandRun {
   readonly attempt: number;
   readonly epoch: number;
   readonly operation: KnownOperation;
+  /** What must hold of the container. */
+  readonly preconditions: Preconditions | undefined;
   readonly traits: OperationTraits;
   /** The container that it names. */
   readonly container: string;
@@ -34,6 +37,7 @@ export class CommandRun {
     this.attempt = command.attempt;
     this.epoch = command.sessionEpoch;
     this.operation = operation;
+    this.preconditions = command.preconditions;
     this.traits = operationTraits(operation.case);
     this.container = containerOf(operation);
     this.sink = sink;

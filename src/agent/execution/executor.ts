@@ -202,7 +202,7 @@ export class Executor {
   /** Undefined: it was broken off in the middle of a change, and the next process has to look. */
   async #execute(run: CommandRun): Promise<CommandEnd | undefined> {
     const { clock, rooms } = this.#options;
-    const context = new OperationContext(rooms, run.controller.signal);
+    const context = new OperationContext(rooms, run.controller.signal, run.preconditions);
     try {
       await run.accepted;
       run.controller.signal.throwIfAborted();

@@ -7,6 +7,7 @@ import type { Engine, EngineChange } from "../../../src/agent/engine/engine.ts";
 import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import type { CommandResult } from "../../../src/gen/fairlead/agent/v1/command_pb.js";
+import { ContainerState } from "../../../src/gen/fairlead/container/v1/container_pb.js";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { AgentHarness, sleepingSpec } from "../../support/agent-harness.ts";
@@ -298,6 +299,43 @@ describe("the executor of an agent", () => {
     assert.ok(!JSON.stringify(harness.lines).includes("hunter2"));
     assert.ok(!readFileSync(join(dataDir, "journal.db")).includes("hunter2"));
     assert.ok(!readFileSync(join(dataDir, "journal.db-wal")).includes("hunter2"));
+  });
+
+  it("C39 a precondition that does not hold fails with what was seen, and nothing is done; one that holds is no hindrance", async () => {
+    await begin();
+    const seen = await engine.getContainer(one, neverAborted);
+    const wrong = [
+      { expectedImageDigest: "sha256:other" },
+      { expectedState: ContainerState.RUNNING },
+      { expectedStartedTime: { seconds: 1n, nanos: 2 } },
+    ];
+    for (const preconditions of wrong) {
+      const { end } = await session.result(session.command(start(one), { preconditions }));
+      assert.equal(end.case === "failure" && end.value.reason, "PRECONDITION_FAILED");
+      assert.ok(
+        end.case === "failure" && Object.keys(end.value.metadata).some((key) => key.startsWith("seen_")),
+      );
+    }
+    assert.deepEqual(engine.calls, []);
+    const right = { expectedImageDigest: seen.imageId ?? "", expectedState: ContainerState.CREATED };
+    assert.equal(
+      (await session.result(session.command(start(one), { preconditions: right }))).end.case,
+      "outcome",
+    );
+  });
+
+  it("C39 preconditions are compared with the engine, not with what the agent remembers", async () => {
+    await begin();
+    let looks = 0;
+    const look = engine.getContainer.bind(engine);
+    engine.getContainer = async (container, signal) => {
+      looks += 1;
+      return { ...(await look(container, signal)), state: ContainerState.PAUSED };
+    };
+    const preconditions = { expectedState: ContainerState.CREATED };
+    const { end } = await session.result(session.command(start(one), { preconditions }));
+    assert.equal(end.case === "failure" && end.value.metadata["seen_state"], "paused");
+    assert.equal(looks, 1);
   });
 
   it("a failed start of a created container names what stays, and is never called retryable", async () => {

@@ -1,8 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { OperationOutcomeSchema } from "../../../gen/fairlead/agent/v1/operation_pb.js";
+import type { Preconditions } from "../../../gen/fairlead/container/v1/preconditions_pb.js";
 import type { Engine, EngineContainer } from "../../engine/engine.ts";
 import type { ContainerMirror } from "../../inventory/container-mirror.ts";
 import type { SelfProtection } from "../self-protection.ts";
+import { checkPreconditions } from "./preconditions.ts";
 
 /** A good end, as the schema has it. */
 export type Outcome = MessageInitShape<typeof OperationOutcomeSchema>;
@@ -24,12 +26,14 @@ export class OperationContext {
   readonly rooms: OperationRooms;
   /** Aborts when the time is up or nobody wants the outcome any more. */
   readonly signal: AbortSignal;
+  readonly #preconditions: Preconditions | undefined;
   #changing = false;
   #target: EngineContainer | undefined;
 
-  constructor(rooms: OperationRooms, signal: AbortSignal) {
+  constructor(rooms: OperationRooms, signal: AbortSignal, preconditions?: Preconditions) {
     this.rooms = rooms;
     this.signal = signal;
+    this.#preconditions = preconditions;
   }
 
   /** Whether the engine was asked to change something. Before that, it is certain that nothing was done. */
@@ -43,12 +47,15 @@ export class OperationContext {
   }
 
   /**
-   * The container that is meant. A full id that the mirror knows costs no round trip; everything else is asked of
-   * the engine, because a name may belong to another container by now.
+   * The container that is meant, which is what the command's preconditions want; otherwise rejects with
+   * `PRECONDITION_FAILED`. A full id that the mirror knows costs no round trip, unless there are preconditions;
+   * everything else is asked of the engine, because a name may belong to another container by now.
    */
   async find(container: string): Promise<EngineContainer> {
     const { complete, engine, mirror } = this.rooms;
-    this.#target = mirror.get(container) ?? complete(await engine.getContainer(container, this.signal));
+    const known = this.#preconditions === undefined ? mirror.get(container) : undefined;
+    this.#target = known ?? complete(await engine.getContainer(container, this.signal));
+    if (this.#preconditions !== undefined) checkPreconditions(this.#preconditions, this.#target);
     return this.#target;
   }
 

@@ -3,7 +3,7 @@ import type { CreateContainerValid } from "../../../gen/fairlead/agent/v1/contai
 import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb.js";
 import { FleetError } from "../../../domain/errors.ts";
 import type { OperationCase } from "../../../rpc/operation-traits.ts";
-import type { EngineChange } from "../../engine/engine.ts";
+import type { EngineChange, EngineContainer } from "../../engine/engine.ts";
 import type { OperationContext, Outcome } from "./operation-context.ts";
 
 /** What an operation says, by its name. */
@@ -16,6 +16,9 @@ type Run<Case extends OperationCase> = (
   value: OperationValue<Case>,
   context: OperationContext,
 ) => Promise<Outcome>;
+
+/** Asks the engine for a change of the container with this id. */
+type Act = (id: string) => Promise<EngineChange>;
 
 /**
  * Every operation that an agent knows and how it is done: the place for a new one. Its timeout, and whether it changes
@@ -79,23 +82,19 @@ export async function runOperation<Case extends OperationCase>(
   return await operations[operation](value, context);
 }
 
-async function change(
-  container: string,
-  context: OperationContext,
-  act: (id: string) => Promise<EngineChange>,
-): Promise<Outcome> {
-  const before = await context.find(container);
-  const { changed } = await context.change(() => act(before.id));
-  return { changed, detail: { case: "container", value: await context.after(before) } };
+async function change(container: string, context: OperationContext, act: Act): Promise<Outcome> {
+  return await changeOf(await context.find(container), context, act);
 }
 
-async function changeUnprotected(
-  container: string,
-  context: OperationContext,
-  act: (id: string) => Promise<EngineChange>,
-): Promise<Outcome> {
-  context.rooms.protection.refuse(await context.find(container));
-  return await change(context.target?.id ?? container, context, act);
+async function changeUnprotected(container: string, context: OperationContext, act: Act): Promise<Outcome> {
+  const before = await context.find(container);
+  context.rooms.protection.refuse(before);
+  return await changeOf(before, context, act);
+}
+
+async function changeOf(before: EngineContainer, context: OperationContext, act: Act): Promise<Outcome> {
+  const { changed } = await context.change(() => act(before.id));
+  return { changed, detail: { case: "container", value: await context.after(before) } };
 }
 
 async function createContainer(
