@@ -58,12 +58,9 @@ describe("large answers", () => {
     const [first = [], second = []] = commands.map(({ commandId }, index) =>
       partsOf(commandId, texts[index] ?? ""),
     );
-    for (const [index, part] of first.entries())
-      agent.send({ resultParts: [part, ...second.slice(index, index + 1)] });
-    const outcomes = await Promise.all(calls);
-    const answers = outcomes.map(({ outcome }) =>
-      outcome?.detail.case === "inspection" ? outcome.detail.value.engineJson : "",
-    );
+    for (const [index, part] of first.entries()) sendParts(agent, [part, ...second.slice(index, index + 1)]);
+    const details = (await Promise.all(calls)).map(({ outcome }) => outcome?.detail);
+    const answers = details.map((detail) => (detail?.case === "inspection" ? detail.value.engineJson : ""));
     assert.deepEqual(answers.toSorted(), texts);
   });
 

@@ -53,7 +53,7 @@ describe("an agent that reads slowly", () => {
     assert.equal(await serving, taken);
   });
 
-  it("S20 is not taken for silent, and gets commands again as soon as it has read", async () => {
+  it("S20 gets commands again as soon as it has read", async () => {
     await using plane = await testControlPlane({ session: { maxQueuedBytes: 256 * 1024 } });
     const slow = await plane.enrolled();
     slow.pause();

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Enrolment } from "../../../src/control-plane/enrolment/enrolment.ts";
+import { RegistrationTokens } from "../../../src/control-plane/enrolment/registration-tokens.ts";
+import { EventLog } from "../../../src/control-plane/events/event-log.ts";
+import { FleetInventory } from "../../../src/control-plane/inventory/fleet-inventory.ts";
+import { AgentStreams } from "../../../src/control-plane/session/agent-streams.ts";
+import { startAgentsListener } from "../../../src/control-plane/session/agents-listener.ts";
+import type { CommandTraffic } from "../../../src/control-plane/session/command-traffic.ts";
+import { SessionRegistry } from "../../../src/control-plane/session/session-registry.ts";
+import {
+  defaultSessionSettings,
+  type SessionSettings,
+} from "../../../src/control-plane/session/session-settings.ts";
+import { systemClock } from "../../../src/resilience/clock.ts";
+import { TimerWheel } from "../../../src/resilience/timer-wheel.ts";
+import { openStorage } from "../../../src/storage/storage.ts";
+import { silentLogger } from "../../support/silent-logger.ts";
+
+/** Traffic of a fleet in which nobody commands anything. */
+export const noTraffic: CommandTraffic = {
+  settled: () => Promise.resolve([]),
+  opened: () => undefined,
+  accepted: () => undefined,
+  ended: () => undefined,
+  invalid: () => undefined,
+  closed: () => undefined,
+};
+
+/** The agents' listener with its rooms in reach, on a real database and real sockets. */
+export async function agentsHarness(
+  options: { traffic?: Partial<CommandTraffic>; settings?: Partial<SessionSettings> } = {},
+) {
+  const dataDir = await mkdtemp(join(tmpdir(), "fairlead-agents-"));
+  const storage = await openStorage({ path: join(dataDir, "fairlead.db"), logger: silentLogger });
+  const base = { storage, clock: systemClock, logger: silentLogger, random: Math.random };
+  const wheel = new TimerWheel();
+  const events = new EventLog(base);
+  const registry = new SessionRegistry();
+  const streams = new AgentStreams({
+    ...base,
+    wheel,
+    events,
+    registry,
+    inventory: new FleetInventory(),
+    enrolment: new Enrolment({ ...base, events }),
+    traffic: { ...noTraffic, ...options.traffic },
+    settings: { ...defaultSessionSettings, ...options.settings },
+  });
+  const listener = await startAgentsListener({
+    host: "127.0.0.1",
+    port: 0,
+    take: (call) => streams.take(call),
+  });
+  return {
+    port: listener.port,
+    tokens: new RegistrationTokens({ ...base, events, caDigest: () => "none" }),
+    streams,
+    registry,
+    wheel,
+    async [Symbol.asyncDispose]() {
+      await streams.close();
+      await listener.close();
+      events.close();
+      await storage.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
