@@ -32,6 +32,8 @@ const channelOptions = {
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.keepalive_permit_without_calls": 1,
+  // An agent's connection always carries its stream. One that carries none was left behind.
+  "grpc.max_connection_idle_ms": 60_000,
 };
 
 /** Starts the listener. Rejects when it cannot listen there. */
