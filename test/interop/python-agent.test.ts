@@ -64,6 +64,8 @@ describe("an agent in Python, written from docs/protocol.md and the schema alone
     assert.equal(JSON.parse(inspected.engineJson).Name, "/web");
     assert.ok(inspected.engineJson.length > 200_000);
 
+    const preconditions = { expectedState: ContainerState.PAUSED };
+    await refuses(containers.stopContainer({ container: "web", preconditions }), "PRECONDITION_FAILED");
     const stopped = await containers.stopContainer({ container: "web" });
     assert.deepEqual([stopped.changed, stopped.container?.state], [true, ContainerState.EXITED]);
     assert.equal((await containers.stopContainer({ container: "web" })).changed, false);

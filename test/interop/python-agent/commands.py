@@ -4,6 +4,8 @@ import os
 
 from fairlead.agent.v1 import command_pb2, operation_pb2, operation_traits_pb2
 
+from fairlead.container.v1 import container_pb2
+
 from fake_engine import EXITED, EngineFailure
 
 RETRYABLE = {"ENGINE_UNAVAILABLE", "AGENT_BUSY"}
@@ -13,6 +15,20 @@ OPERATIONS = ("inspect_container", "stop_container")
 def mutates(name):
     field = operation_pb2.Operation.DESCRIPTOR.fields_by_name[name]
     return field.GetOptions().Extensions[operation_traits_pb2.traits].mutates
+
+
+def check(expected, seen):
+    """Refuses to act on a container that is not what the caller believes."""
+    state = container_pb2.ContainerState.Name(seen.state)
+    differing = {}
+    if expected.expected_image_digest not in ("", seen.image_id):
+        differing["seen_image_digest"] = seen.image_id
+    if expected.HasField("expected_started_time") and expected.expected_started_time != seen.started_time:
+        differing["seen_started_time"] = seen.started_time.ToJsonString()
+    if expected.expected_state not in (container_pb2.CONTAINER_STATE_UNSPECIFIED, seen.state):
+        differing["seen_state"] = state
+    if differing:
+        raise EngineFailure("PRECONDITION_FAILED", f"{seen.name} is not as expected", **differing)
 
 
 class Commands:
@@ -88,13 +104,16 @@ class Commands:
                 result.outcome.inspection.container.CopyFrom(container)
                 result.outcome.inspection.engine_json = text
             else:
-                container, result.outcome.changed = self._engine.stop(command.operation.stop_container.container)
+                reference = command.operation.stop_container.container
+                check(command.preconditions, self._engine.find(reference))
+                container, result.outcome.changed = self._engine.stop(reference)
                 result.outcome.container.CopyFrom(container)
                 if result.outcome.changed:
                     outlet.changed(container)
         except EngineFailure as failure:
             result.failure.reason = failure.reason
             result.failure.message = failure.message
+            result.failure.metadata.update(failure.metadata)
         result.ended_time.GetCurrentTime()
         return result
 

@@ -9,10 +9,11 @@ EXITED = container_pb2.CONTAINER_STATE_EXITED
 
 
 class EngineFailure(Exception):
-    def __init__(self, reason, message):
+    def __init__(self, reason, message, **metadata):
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.metadata = metadata
 
 
 class FakeEngine:
