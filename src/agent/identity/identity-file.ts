@@ -25,6 +25,7 @@ export class IdentityFile {
   readonly #path: string;
   readonly #key: KeyObject;
   #stored: Stored;
+  #isWritten = true;
 
   /** For `open` alone, which knows what the file holds. */
   constructor(path: string, stored: Stored) {
@@ -68,12 +69,17 @@ export class IdentityFile {
     return Uint8Array.from(sign(null, bytes, this.#key));
   }
 
-  /** Keeps the ids that enrolment gave. They are on the disk when it resolves. */
+  /**
+   * Keeps the ids that enrolment gave. They are on the disk when it resolves. When it rejects (`STORAGE_UNAVAILABLE`) they
+   * are known all the same, so that this process does not enrol a second time; the next call tries again to write them.
+   */
   async keepIds(agentId: string, hostId: string): Promise<void> {
-    if (agentId === this.#stored.agentId && hostId === this.#stored.hostId) return;
-    const stored = { ...this.#stored, agentId, hostId };
-    await write(this.#path, stored);
-    this.#stored = stored;
+    const isKnown = agentId === this.#stored.agentId && hostId === this.#stored.hostId;
+    if (isKnown && this.#isWritten) return;
+    this.#stored = { ...this.#stored, agentId, hostId };
+    this.#isWritten = false;
+    await write(this.#path, this.#stored);
+    this.#isWritten = true;
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FleetError } from "../../../src/domain/errors.ts";
@@ -59,11 +60,12 @@ describe("the identity of an agent", () => {
 
   it("E06 the key is kept before the first contact: a registration that was cut off is tried again with it", async () => {
     const seen: string[] = [];
+    let isOpen = false;
     const plane = await harness.controlPlane({
-      welcome: ({ identity }, number) => {
+      welcome: ({ identity }) => {
         if (identity.case !== "registration") throw new Error("a registration was due");
         seen.push(Buffer.from(identity.value.publicKey).toString("hex"));
-        if (number < 3) throw new FleetError("OVERLOADED", "cut off");
+        if (!isOpen) throw new FleetError("OVERLOADED", "cut off");
         return {};
       },
     });
@@ -72,9 +74,30 @@ describe("the identity of an agent", () => {
     await eventually("the first try", () => seen[0]);
     assert.equal((await storedIn(dataDir)).agentId, "");
     await first.close();
+    isOpen = true;
     await (await harness.agent({ server: plane.address, dataDir })).ready;
     assert.ok(seen.length >= 2);
     assert.equal(new Set(seen).size, 1);
+  });
+
+  it("E06 ids that could not be written are not lost: the next session comes with them and writes them", async () => {
+    const dataDir = await harness.folder();
+    const plane = await harness.controlPlane({
+      welcome: (_hello, number) => {
+        // The file cannot be replaced by another one while a folder has its name.
+        if (number === 1) replaceByFolder(join(dataDir, "agent.json"));
+        return {};
+      },
+    });
+    await harness.agent({ server: plane.address, dataDir });
+    await eventually("the failure", () =>
+      harness.lines.find(({ reason }) => reason === "STORAGE_UNAVAILABLE"),
+    );
+    rmSync(join(dataDir, "agent.json"), { recursive: true, force: true });
+    const again = await plane.session(2);
+    assert.equal(again.hello.identity.case, "reconnection");
+    await eventually("the file", () => (existsSync(join(dataDir, "agent.json")) ? true : undefined));
+    assert.equal((await storedIn(dataDir)).agentId, "agent-1");
   });
 
   it("a damaged file is a clear error that does not quote it", async () => {
@@ -89,6 +112,11 @@ describe("the identity of an agent", () => {
     });
   });
 });
+
+function replaceByFolder(path: string): void {
+  rmSync(path);
+  mkdirSync(join(path, "in-the-way"), { recursive: true });
+}
 
 async function storedIn(dataDir: string) {
   const text = await readFile(join(dataDir, "agent.json"), "utf8");
