@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { projectFolder, readPage, tableRows } from "./markdown.ts";
+
+const pages = [
+  "README.md",
+  "CHANGELOG.md",
+  "docs/architecture.md",
+  "docs/glossary.md",
+  "docs/operations.md",
+  "docs/protocol.md",
+];
+
+describe("pages", () => {
+  for (const path of pages) {
+    it(`${path} links only to what is there`, () => {
+      const links = [...readPage(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)];
+      for (const [link, target = "", anchor] of links) {
+        const linked = target === "" ? path : join(dirname(path), target);
+        assert.ok(existsSync(join(projectFolder, linked)), `${link}: there is no ${linked}`);
+        if (anchor === undefined) continue;
+        assert.ok(anchorsOf(readPage(linked)).includes(anchor), `${link}: no heading in ${linked}`);
+      }
+    });
+
+    it(`${path} names only files that are there`, () => {
+      const named = readPage(path).matchAll(/`((?:src|test|proto|scripts|docs)\/[\w./-]*)`/g);
+      for (const [, file = ""] of named) {
+        // Made by `npm run generate`, which a reader may not have run.
+        if (file === "src/gen") continue;
+        assert.ok(existsSync(join(projectFolder, file)), `there is no ${file}`);
+      }
+    });
+  }
+
+  it("docs/architecture.md gives every folder of the house its row", () => {
+    const rows = tableRows(readPage("docs/architecture.md")).map(([folder]) => folder);
+    for (const folder of ["bin", "cli", "client", "control-plane", "agent", "rpc", "storage"]) {
+      assert.ok(rows.includes(`src/${folder}`), `no row for src/${folder}`);
+    }
+  });
+});
+
+function anchorsOf(page: string): string[] {
+  return [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, "")
+      .trim()
+      .replace(/\s/g, "-"),
+  );
+}
