@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { projectFolder, readPage, tableRows } from "./markdown.ts";
+import { projectFolder, readPage, section, tableRows } from "./markdown.ts";
 
 const pages = [
   "README.md",
@@ -40,6 +41,23 @@ describe("pages", () => {
       assert.ok(rows.includes(`src/${folder}`), `no row for src/${folder}`);
     }
   });
+});
+
+describe("docs/operations.md", () => {
+  for (const command of ["up", "serve", "agent"]) {
+    it(`lists every setting of \`fairlead ${command}\``, () => {
+      const program = ["src/bin/fairlead.ts", command, "--help"];
+      const { stdout } = spawnSync(process.execPath, program, { cwd: projectFolder, encoding: "utf8" });
+      const flags = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag);
+      const variables = [...stdout.matchAll(/env:\s+(FAIRLEAD_[A-Z_]+)/g)].map(([, variable]) => variable);
+      assert.ok(flags.length >= 4 && variables.length >= 4, stdout);
+      const rows = tableRows(section(readPage("docs/operations.md"), "## Settings")).filter(
+        ([, , , where]) => where === "all" || where?.split(", ").includes(command),
+      );
+      assert.deepEqual(rows.map(([flag]) => flag).toSorted(), flags.toSorted());
+      assert.deepEqual(rows.map(([, variable]) => variable).toSorted(), variables.toSorted());
+    });
+  }
 });
 
 function anchorsOf(page: string): string[] {
