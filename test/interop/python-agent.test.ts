@@ -33,7 +33,10 @@ describe("an agent in Python, written from docs/protocol.md and the schema alone
   after(() => toolchain?.[Symbol.asyncDispose]());
 
   beforeEach(async () => {
-    fleet = await testControlPlane({ session: { heartbeatIntervalMs: 500, leaseMs: 1_500 } });
+    fleet = await testControlPlane({
+      session: { heartbeatIntervalMs: 500, leaseMs: 1_500 },
+      reconnectAfterMs: 100,
+    });
   });
 
   afterEach(async () => {
@@ -88,10 +91,27 @@ describe("an agent in Python, written from docs/protocol.md and the schema alone
     );
   });
 
+  it("runs a command again that it could not begin, because its engine was away for a moment", async () => {
+    const agent = await enrolled();
+    agent.order("engine off");
+    await eventually(async () => !(await engineAvailable()), "the engine is seen as away");
+    const call = stop("web");
+    await agent.told("runs");
+    agent.order("engine on");
+    assert.equal((await call).changed, true);
+    const runs = agent.lines.filter(({ event }) => event === "runs");
+    assert.deepEqual(
+      runs.map(({ attempt }) => attempt),
+      [1, 2],
+    );
+    assert.equal(runs[0]?.["command_id"], runs[1]?.["command_id"]);
+    assert.equal(await engineAvailable(), true);
+  });
+
   it("comes back after a restart of the control plane, as the same host in a later session", async () => {
     const agent = await enrolled();
     const first = await agent.told("online");
-    await fleet.restart({ agentsListen: fleet.controlPlane.agentsAddress, reconnectAfterMs: 100 });
+    await fleet.restart({ agentsListen: fleet.controlPlane.agentsAddress });
     const second = await agent.told("online", 2);
     assert.equal(second["agent_id"], first["agent_id"]);
     assert.ok(Number(second["epoch"]) > Number(first["epoch"]));
@@ -159,6 +179,11 @@ describe("an agent in Python, written from docs/protocol.md and the schema alone
   // Known to the inventory only once the snapshot came, so that the host is named.
   function stop(container: string) {
     return fleet.client(ContainerService).stopContainer({ container, host: "python" });
+  }
+
+  async function engineAvailable(): Promise<boolean | undefined> {
+    const { hosts } = await fleet.client(HostService).listHosts({});
+    return hosts[0]?.engineAvailable;
   }
 
   async function names(state: ContainerState): Promise<string[]> {

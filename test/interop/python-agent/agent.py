@@ -1,6 +1,7 @@
 """An agent for Fairlead in Python, written from docs/protocol.md and the schema alone. It manages containers that exist
 only in memory, and knows two operations: inspect and stop. What happens is told on standard output, one JSON a line;
-a line "die <name>" on standard input ends a container as if its process had.
+on standard input "die <name>" ends a container as if its process had, and "engine off" and "engine on" take the engine
+away and give it back.
 
 Exit codes: 0 asked to stop, 3 the control plane refused for good.
 """
@@ -98,7 +99,7 @@ class Agent:
         self._journal.acknowledge(welcome.acknowledged_command_ids)
         self._commands.begin_session(welcome.session_epoch)
         log("online", agent_id=welcome.agent_id, host=welcome.host_name, epoch=welcome.session_epoch)
-        session.send_inventory(self._snapshot(), frame_pb2.ENGINE_STATE_AVAILABLE)
+        self._report_engine(session)
         for row in self._journal.held():
             session.ended(command_pb2.CommandResult.FromString(row["result"]))
         session.run(
@@ -135,6 +136,13 @@ class Agent:
         data = hello.SerializeToString()
         return handshake_pb2.SignedHello(hello=data, signature=self._identity.sign_hello(nonce, data))
 
+    def _report_engine(self, session):
+        """Its state, and a snapshot when it can be looked at."""
+        if self._engine.available:
+            session.send_inventory(self._snapshot(), frame_pb2.ENGINE_STATE_AVAILABLE)
+        else:
+            session.send(frame_pb2.AgentFrame(engine_state=frame_pb2.ENGINE_STATE_UNAVAILABLE))
+
     def _snapshot(self):
         containers = self._engine.list()
         yield inventory_pb2.InventoryUpdate(snapshot_begin=inventory_pb2.SnapshotBegin())
@@ -155,6 +163,9 @@ class Agent:
             match self._orders.get():
                 case ["die", name]:
                     session.changed(self._engine.stop(name)[0])
+                case ["engine", switch]:
+                    self._engine.available = switch == "on"
+                    self._report_engine(session)
                 case ["quit"]:
                     raise Quit
 

@@ -95,7 +95,7 @@ class Commands:
         outlet.ended(result)
 
     def _run(self, command, name, outlet):
-        self._log("runs", command_id=command.command_id, operation=name)
+        self._log("runs", command_id=command.command_id, operation=name, attempt=command.attempt)
         result = command_pb2.CommandResult(command_id=command.command_id, attempt=command.attempt)
         result.started_time.GetCurrentTime()
         try:

@@ -19,6 +19,7 @@ class EngineFailure(Exception):
 class FakeEngine:
     def __init__(self, engine_id, names):
         self.id = engine_id
+        self.available = True
         self._containers = {}
         for number, name in enumerate(names):
             container = container_pb2.Container(
@@ -31,6 +32,8 @@ class FakeEngine:
         return list(self._containers.values())
 
     def find(self, reference):
+        if not self.available:
+            raise EngineFailure("ENGINE_UNAVAILABLE", "the engine is switched off")
         matches = [c for c in self.list() if c.id == reference or c.name == reference]
         matches = matches or [c for c in self.list() if c.id.startswith(reference)]
         if not matches:
