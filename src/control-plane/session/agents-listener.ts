@@ -2,7 +2,9 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { FleetError } from "../../domain/errors.ts";
 import { AgentService } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
+import { type ConnectionPort, openConnectionPort } from "../../rpc/connection-port.ts";
 import { grpcService } from "../../rpc/grpc-service.ts";
+import type { TlsSource } from "../../rpc/tls-source.ts";
 import type { AgentCall } from "./agent-call.ts";
 
 /** Where the agents' listener listens and what it serves. */
@@ -10,7 +12,8 @@ export interface AgentsListenerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  readonly credentials?: ServerCredentials;
+  /** Without: plaintext. */
+  readonly tls?: TlsSource | undefined;
   take(call: AgentCall): void;
 }
 
@@ -19,6 +22,8 @@ export interface AgentsListener {
   readonly host: string;
   /** The port that it really has. */
   readonly port: number;
+  /** How many connections are open. */
+  readonly connectionCount: number;
   /** What its health service says. */
   setServing(serving: boolean): void;
   /** Ends every connection, after its streams that have ended have told so, or after a second. */
@@ -36,55 +41,74 @@ const channelOptions = {
   "grpc.max_connection_idle_ms": 60_000,
 };
 
-/** Starts the listener. Rejects when it cannot listen there. */
+const handshakeTimeoutMs = 10_000;
+const maxConnections = 20_000;
+
+/**
+ * Starts the listener. Connections are taken here and not by grpc-js, which cannot change its certificate nor turn an address
+ * away. Rejects when it cannot listen there.
+ */
 export async function startAgentsListener(options: AgentsListenerOptions): Promise<AgentsListener> {
   const server = new Server(channelOptions);
   server.addService(grpcService(AgentService), { agentStream: (call: AgentCall) => options.take(call) });
   const health = new HealthImplementation({ "": "SERVING", [AgentService.typeName]: "SERVING" });
   health.addToServer(server);
-  const port = await bind(server, options);
+  // TLS ends at the port, so that what grpc-js gets needs none.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const port = await open(options, (socket) => injector.injectConnection(socket));
   return {
-    host: options.host,
-    port,
+    ...port.address,
+    get connectionCount() {
+      return port.connectionCount;
+    },
     setServing(serving) {
       for (const service of ["", AgentService.typeName]) {
         health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
       }
     },
-    close: () => shutDown(server),
+    async close() {
+      port.stopAccepting();
+      await shutDown(server, port);
+      await port.close();
+    },
   };
+}
+
+async function open(
+  { host, port, tls }: AgentsListenerOptions,
+  onConnection: Parameters<typeof openConnectionPort>[0]["onConnection"],
+): Promise<ConnectionPort> {
+  const listen = { host, port };
+  try {
+    return await openConnectionPort({
+      listen,
+      tls,
+      protocol: "h2",
+      handshakeTimeoutMs,
+      maxConnections,
+      onConnection,
+    });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new FleetError("INVALID_ARGUMENT", `cannot listen for agents on ${host}:${port}: ${why}`, {
+      cause: error,
+    });
+  }
 }
 
 // How long a peer may take to read the end of its streams.
 const farewellMs = 1_000;
 
-// `tryShutdown` alone would wait for open streams for ever; `forceShutdown` alone would cut off the reasons that were
-// just sent.
-async function shutDown(server: Server): Promise<void> {
+// `tryShutdown` asks the connections to end once their streams have, and does not wait for those that were handed to it;
+// `forceShutdown` alone would cut off the reasons that were just sent.
+async function shutDown(server: Server, port: ConnectionPort): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, farewellMs);
-  server.tryShutdown(() => resolve());
+  server.tryShutdown(() => undefined);
   try {
-    await promise;
+    await Promise.race([promise, port.emptied()]);
   } finally {
     clearTimeout(timer);
     server.forceShutdown();
   }
-}
-
-function bind(server: Server, { host, port, credentials }: AgentsListenerOptions): Promise<number> {
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.bindAsync(address, credentials ?? ServerCredentials.createInsecure(), (error, bound) => {
-    if (error === null) {
-      resolve(bound);
-      return;
-    }
-    reject(
-      new FleetError("INVALID_ARGUMENT", `cannot listen for agents on ${address}: ${error.message}`, {
-        cause: error,
-      }),
-    );
-  });
-  return promise;
 }

@@ -1,0 +1,113 @@
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { OpenSet } from "./open-set.ts";
+import { type TlsSource, tlsPolicy } from "./tls-source.ts";
+
+/** Where a port listens and who takes its connections. */
+export interface ConnectionPortOptions {
+  /** Port 0: the system chooses one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Without: plaintext. */
+  readonly tls?: TlsSource | undefined;
+  /** The protocol that both sides must agree on where there is TLS, for example "h2". */
+  readonly protocol: string;
+  /** How long the TLS handshake may take. */
+  readonly handshakeTimeoutMs: number;
+  /** How many connections may be open. */
+  readonly maxConnections: number;
+  /** Whether a connection from an address may be opened at all. Asked before a byte is read. */
+  readonly admits?: (address: string) => boolean;
+  /** Takes a connection that is ready for its protocol. */
+  readonly onConnection: (socket: Socket) => void;
+}
+
+/** A port that hands its connections on. */
+export interface ConnectionPort {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly connectionCount: number;
+  /** Takes no new connection. */
+  stopAccepting(): void;
+  /** Resolves as soon as no connection is open. */
+  emptied(): Promise<void>;
+  /** Ends every connection at once. Resolves when the port is free and nothing is left. */
+  close(): Promise<void>;
+}
+
+/** Opens a port. Rejects with the system's error when it cannot be listened on. */
+export async function openConnectionPort(options: ConnectionPortOptions): Promise<ConnectionPort> {
+  const sockets = new OpenSet<Socket>();
+  const server = options.tls === undefined ? plaintext(options) : withTls(options, options.tls);
+  server.maxConnections = options.maxConnections;
+  server.prependListener("connection", (socket: Socket) => {
+    sockets.add(socket);
+    // Whoever owns the socket at that moment hears the error too; this is for when nobody does.
+    socket.on("error", () => undefined);
+    if (options.admits?.(socket.remoteAddress ?? "") === false) socket.destroy();
+  });
+  const unfollow = options.tls === undefined ? () => undefined : follow(server as TlsServer, options.tls);
+  const address = await listening(server, options.listen);
+  let closed: Promise<void> | undefined;
+  const stopAccepting = (): void => {
+    closed ??= new Promise((resolve) => server.close(() => resolve()));
+  };
+  return {
+    address,
+    get connectionCount() {
+      return sockets.size;
+    },
+    stopAccepting,
+    emptied: () => sockets.emptied(),
+    async close() {
+      unfollow();
+      stopAccepting();
+      for (const socket of sockets) socket.destroy();
+      await Promise.all([closed, sockets.emptied()]);
+    },
+  };
+}
+
+function plaintext({ onConnection }: ConnectionPortOptions): Server {
+  return createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
+    if (!socket.destroyed) onConnection(socket);
+  });
+}
+
+function withTls(options: ConnectionPortOptions, tls: TlsSource): TlsServer {
+  const { protocol, handshakeTimeoutMs: handshakeTimeout, onConnection } = options;
+  const server = createTlsServer(
+    {
+      ...tlsPolicy,
+      ...tls.current(),
+      ALPNProtocols: [protocol],
+      handshakeTimeout,
+      noDelay: true,
+      keepAlive: true,
+    },
+    (socket) => {
+      socket.on("error", () => undefined);
+      // A peer that agreed on nothing would speak something else.
+      if (socket.alpnProtocol === protocol) onConnection(socket);
+      else socket.destroy();
+    },
+  );
+  // A peer that gave up, or speaks no TLS: its connection is over, and that is all there is to it.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  return server;
+}
+
+function follow(server: TlsServer, tls: TlsSource): () => void {
+  return tls.onChange(() => server.setSecureContext({ ...tlsPolicy, ...tls.current() }));
+}
+
+async function listening(
+  server: Server,
+  listen: ConnectionPortOptions["listen"],
+): Promise<{ host: string; port: number }> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(listen, resolve);
+  await promise;
+  server.off("error", reject);
+  const { address, port } = server.address() as AddressInfo;
+  return { host: address, port };
+}
