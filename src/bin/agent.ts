@@ -1,19 +1,9 @@
 import { Option } from "commander";
 import type { Command } from "commander";
-import type { Logger } from "pino";
-import { startAgent } from "../agent/agent.ts";
-import type { Engine } from "../agent/engine/engine.ts";
-import type { Environment } from "../cli/environment.ts";
 import type { CommandLine } from "../cli/invocation.ts";
-import { addEngineOptions, agentFolder, openLocalEngine } from "./local-engine.ts";
-import type { EngineOptions } from "./local-engine.ts";
-import { addLocalOptions, createLogger, graceMs, untilAborted } from "./local-process.ts";
-import type { LocalOptions } from "./local-process.ts";
-
-interface AgentCommandOptions extends LocalOptions, EngineOptions {
-  readonly server: string;
-  readonly token?: string;
-}
+import { addEngineOptions } from "./engine-options.ts";
+import { addLocalOptions } from "./local-process.ts";
+import type { AgentCommandOptions } from "./run-agent.ts";
 
 /** `fairlead agent`: the agent of this machine, until somebody ends it. */
 export function addAgentCommand(program: Command, line: CommandLine): void {
@@ -34,43 +24,11 @@ export function addAgentCommand(program: Command, line: CommandLine): void {
     .addHelpText("after", examples);
   addEngineOptions(addLocalOptions(command, "info"), "docker").action(
     async (_options: object, self: Command) => {
-      const { environment } = line;
-      const options = self.optsWithGlobals<AgentCommandOptions>();
-      const logger = createLogger(environment, options.logLevel);
-      const engine = await openLocalEngine(options, options.data, environment, logger);
-      try {
-        await runAgent(options, engine, environment, logger);
-      } finally {
-        await engine.close();
-      }
+      // Loaded only now, so that the commands that only call the API start quickly.
+      const { runAgent } = await import("./run-agent.ts");
+      await runAgent(self.optsWithGlobals<AgentCommandOptions>(), line.environment);
     },
   );
-}
-
-async function runAgent(
-  { server, token, name, data }: AgentCommandOptions,
-  engine: Engine,
-  { signal }: Environment,
-  logger: Logger,
-): Promise<void> {
-  const agent = await startAgent({
-    server,
-    dataDir: agentFolder(data, engine),
-    engine,
-    logger,
-    ...(token === undefined ? {} : { token }),
-    ...(name === undefined ? {} : { name }),
-  });
-  try {
-    const refused = await Promise.race([agent.done, untilAborted(signal)]);
-    if (refused instanceof Error) {
-      throw refused;
-    }
-    logger.info("the agent drains; a second signal ends it at once");
-    await agent.drain(graceMs);
-  } finally {
-    await agent.close();
-  }
 }
 
 const examples = `

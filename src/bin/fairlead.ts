@@ -12,6 +12,8 @@ const lingerMs = 2_000;
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
+// In a clone there is no installed program, but a launcher beside package.json.
+const programName = import.meta.url.endsWith(".ts") ? "./fairlead" : "fairlead";
 const exitCode = await runCli(
   process.argv.slice(2),
   createEnvironment({
@@ -23,7 +25,7 @@ const exitCode = await runCli(
     columns: process.stdout.columns,
     signal: interruption(),
   }),
-  { version: manifest.version, localCommands: [addUpCommand, addServeCommand, addAgentCommand] },
+  { version: manifest.version, programName, localCommands: [addUpCommand, addServeCommand, addAgentCommand] },
 );
 process.exitCode = exitCode;
 setTimeout(() => process.exit(exitCode), lingerMs).unref();

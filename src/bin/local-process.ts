@@ -8,8 +8,8 @@ import type { Environment } from "../cli/environment.ts";
 import { formatLogLine } from "../cli/output/log-line.ts";
 import { createPaint } from "../cli/output/paint.ts";
 
-/** How long running work may take after the first Ctrl-C. */
-export const graceMs = 10_000;
+/** How long running work may take after the first SIGTERM: less than the 10 s after which `docker stop` kills. */
+export const graceMs = 8_000;
 
 /** The settings of every process of this machine. */
 export interface LocalOptions {

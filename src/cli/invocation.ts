@@ -106,6 +106,8 @@ export type Work<Options> = (
 /** The part of a command line that commands are added to. */
 export interface CommandLine {
   readonly environment: Environment;
+  /** How people call the program here, for lines to try. */
+  readonly programName: string;
   /** Tells which exit code the process shall have. */
   setExitCode(code: number): void;
 }

@@ -29,6 +29,8 @@ export type AddCommand = (program: Command, line: CommandLine) => void;
 /** What a program is called with. */
 export interface CliParts {
   readonly version: string;
+  /** How people call the program here. Default: "fairlead". */
+  readonly programName?: string;
   /** Commands of this machine (`serve`, `agent`, `up`), which are more than a client of the API. */
   readonly localCommands?: readonly AddCommand[];
 }
@@ -68,7 +70,8 @@ export async function runCli(
   parts: CliParts,
 ): Promise<number> {
   let exitCode = 0;
-  const line: CommandLine = { environment, setExitCode: (code) => (exitCode = code) };
+  const { programName = "fairlead" } = parts;
+  const line: CommandLine = { environment, programName, setExitCode: (code) => (exitCode = code) };
   const program = createProgram(args, line, parts);
   try {
     await program.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });

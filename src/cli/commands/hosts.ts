@@ -1,3 +1,4 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import { HostSchema } from "../../gen/fairlead/host/v1/host_pb.js";
 import type { Host } from "../../gen/fairlead/host/v1/host_pb.js";
@@ -93,11 +94,22 @@ function rowOf(host: Host, nowMs: number, paint: Paint): string[] {
   ];
 }
 
-function stateOf({ online, engineAvailable }: Host, paint: Paint): string {
+// A clock that is further off than this is shown, in seconds.
+const tolerableOffsetSeconds = 5;
+
+function stateOf({ online, engineAvailable, clockOffset }: Host, paint: Paint): string {
   if (!online) {
     return paint("bad", "offline");
   }
+  const offsetSeconds = clockOffset === undefined ? 0 : durationMs(clockOffset) / 1_000;
+  if (engineAvailable && Math.abs(offsetSeconds) > tolerableOffsetSeconds) {
+    return paint("busy", `online, clock ${clockInWords(offsetSeconds)}`);
+  }
   return engineAvailable ? paint("good", "online") : paint("busy", "online, engine down");
+}
+
+function clockInWords(offsetSeconds: number): string {
+  return `${Math.abs(Math.round(offsetSeconds))} s ${offsetSeconds > 0 ? "ahead" : "behind"}`;
 }
 
 const examples = `

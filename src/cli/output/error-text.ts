@@ -35,7 +35,6 @@ const advice: Partial<Record<Reason, string>> = {
   ENGINE_UNAVAILABLE: "Look whether Docker runs on that host.",
   NAME_IN_USE: "Choose another --name, or remove the container that has it.",
   OUTCOME_UNKNOWN: "Look at the container before you do it again.",
-  INTERNAL: "The control plane's log has it.",
 };
 
 /**
@@ -47,7 +46,12 @@ export function formatError(error: FleetError, subject?: string): string {
   const violations = error.violations.map(({ field, description }) => `${field} ${description}`);
   const sentence = `${about}${[error.message, ...violations].join("; ")}`;
   const commandId = error.metadata["command_id"];
-  const facts = commandId === undefined ? error.reason : `${error.reason}, command ${commandId}`;
+  const errorId = error.metadata["error_id"];
+  const facts = [
+    error.reason,
+    ...(commandId === undefined ? [] : [`command ${commandId}`]),
+    ...(errorId === undefined ? [] : [`error ${errorId}`]),
+  ].join(", ");
   const line = `fairlead: ${escapeText(sentence)} (${escapeText(facts)})\n`;
   const counsel = adviceFor(error);
   return counsel === undefined ? line : `${line}  ${escapeText(counsel)}\n`;
@@ -88,5 +92,5 @@ function adviceFor({ reason, metadata, retryAfterMs }: FleetError): string | und
   if (text?.includes("{command_id}") === true) {
     return commandId === undefined ? undefined : text.replace("{command_id}", commandId);
   }
-  return reason === "INTERNAL" && metadata["error_id"] === undefined ? undefined : text;
+  return text;
 }

@@ -1,0 +1,137 @@
+import type { Logger } from "pino";
+import { startAgent } from "../agent/agent.ts";
+import type { RunningAgent } from "../agent/agent.ts";
+import type { Engine } from "../agent/engine/engine.ts";
+import { IdentityFile } from "../agent/identity/identity-file.ts";
+import { printContainers } from "../cli/commands/ps.ts";
+import { Invocation } from "../cli/invocation.ts";
+import type { CommandLine } from "../cli/invocation.ts";
+import { explainListenFailure } from "../cli/listen-failure.ts";
+import { startControlPlane } from "../control-plane/control-plane.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
+import type { EngineOptions } from "./engine-options.ts";
+import { agentFolder, openLocalEngine } from "./local-engine.ts";
+import { addressText, createLogger, graceMs, untilAborted } from "./local-process.ts";
+import type { ListenOptions, LocalOptions } from "./local-process.ts";
+import { nextSteps, readyLines } from "./up-text.ts";
+
+/** What `up` can be told. */
+export interface UpOptions extends LocalOptions, ListenOptions, EngineOptions {}
+
+/** How long the first snapshot of the containers is waited for, and how often it is asked for. */
+const snapshotMs = 10_000;
+const pollMs = 50;
+
+/** The agent ends first, then the control plane. */
+const graceEachMs = graceMs / 2;
+
+/**
+ * Runs a control plane and the agent of this machine until the signal of the environment aborts. Rejects when one of
+ * them cannot start or ends by itself; nothing runs on then.
+ */
+export async function runUp(options: UpOptions, { environment, programName }: CommandLine): Promise<void> {
+  const logger = createLogger(environment, options.logLevel);
+  const controlPlane = await startControlPlane({
+    dataDir: options.data,
+    agentsListen: options.agentsListen,
+    apiListen: options.apiListen,
+    logger,
+  }).catch((error: unknown) => {
+    throw explainListenFailure(error);
+  });
+  const api = new Invocation(environment, { server: `http://${addressText(controlPlane.apiAddress)}` });
+  try {
+    await withAgent({ options, controlPlane, api, logger, programName });
+  } finally {
+    api.close();
+    await controlPlane.close(graceEachMs);
+  }
+}
+
+/** What belongs to one run of `up`. */
+interface Run {
+  readonly options: UpOptions;
+  readonly controlPlane: ControlPlane;
+  readonly api: Invocation;
+  readonly logger: Logger;
+  readonly programName: string;
+}
+
+async function withAgent(run: Run): Promise<void> {
+  const { options, api, logger } = run;
+  const { signal } = api.environment;
+  const engine = await openLocalEngine(options, options.data, api.environment, logger);
+  try {
+    const agent = await startLocalAgent(run, engine);
+    try {
+      await Promise.race([untilEnded(agent), untilAborted(signal), showWhenReady(run, agent, engine)]);
+      await Promise.race([untilEnded(agent), untilAborted(signal)]);
+      api.hint("\nEnding what runs; Ctrl-C again ends at once.");
+      await agent.drain(graceEachMs);
+    } finally {
+      await agent.close();
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+async function startLocalAgent(run: Run, engine: Engine): Promise<RunningAgent> {
+  const { options, controlPlane, api, logger } = run;
+  const { client, call } = api;
+  const dataDir = agentFolder(options.data, engine);
+  const { agentId } = await IdentityFile.open(dataDir, logger);
+  const enrolment =
+    agentId === undefined
+      ? await client.registrationTokens.createRegistrationToken({ description: "fairlead up" }, call)
+      : undefined;
+  return await startAgent({
+    server: addressText(controlPlane.agentsAddress),
+    dataDir,
+    engine,
+    logger,
+    ...(enrolment === undefined ? {} : { token: enrolment.token }),
+    ...(options.name === undefined ? {} : { name: options.name }),
+  });
+}
+
+async function showWhenReady(run: Run, agent: RunningAgent, engine: Engine): Promise<void> {
+  const { api, options, controlPlane, programName } = run;
+  const { client, paint, environment } = api;
+  try {
+    await agent.ready;
+    const host = await untilInventoried(agent, api);
+    const places = {
+      api: client.server,
+      agents: addressText(controlPlane.agentsAddress),
+      data: options.data,
+    };
+    api.print(readyLines({ ...places, host, engine: engine.kind, paint }));
+    await printContainers(api, { all: true });
+    api.print(nextSteps({ api: client.server, programName, host, paint }));
+  } catch (error) {
+    if (!environment.signal.aborted) {
+      throw error;
+    }
+  }
+}
+
+async function untilInventoried(agent: RunningAgent, { client, call, environment }: Invocation) {
+  const { clock, signal } = environment;
+  const end = clock.monotonic() + snapshotMs;
+  for (;;) {
+    const { hosts } = await client.hosts.listHosts({ pageSize: 1_000 }, call);
+    const host = hosts.find(({ agentId }) => agentId === agent.agentId());
+    if ((host?.online === true && host.engineAvailable) || clock.monotonic() > end) {
+      return host;
+    }
+    await clock.sleep(pollMs, signal);
+  }
+}
+
+async function untilEnded(agent: RunningAgent): Promise<void> {
+  const refused = await agent.done;
+  if (refused !== undefined) {
+    throw refused;
+  }
+}
