@@ -2,7 +2,6 @@ import { createConnectRouter } from "@connectrpc/connect";
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { DescService } from "@bufbuild/protobuf";
-import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import { Health } from "../gen/grpc/health/v1/health_pb.js";
 import { systemClock } from "../resilience/clock.ts";
@@ -20,6 +19,7 @@ import { OpenSet } from "./open-set.ts";
 import { createPlainPages } from "./plain-pages.ts";
 import { serveReflection } from "./reflection-service.ts";
 import { createRoleInterceptor } from "./role-interceptor.ts";
+import type { TlsSource } from "./tls-source.ts";
 import { validationInterceptor } from "./validation-interceptor.ts";
 
 export interface ApiServerOptions {
@@ -35,7 +35,7 @@ export interface ApiServerOptions {
   /** The largest message of a caller. 1 MiB by default. */
   readonly maxMessageBytes?: number;
   /** Certificate and key. Without: plaintext. */
-  readonly tls?: SecureContextOptions;
+  readonly tls?: TlsSource | undefined;
   readonly clock?: Clock;
 }
 
@@ -66,7 +66,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const requests = new OpenSet<HttpResponse>();
   const port = await openHttpPort({
     listen: options.listen,
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    tls: options.tls,
     onRequest(request, response) {
       requests.add(response);
       answer(request, response);

@@ -9,9 +9,9 @@ import type {
   ServerHttp2Session,
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import type { SecureContextOptions } from "node:tls";
 import { sniffHttpVersion } from "./http-sniffer.ts";
 import { OpenSet } from "./open-set.ts";
+import { type TlsSource, tlsPolicy } from "./tls-source.ts";
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 /** Of HTTP/1.1. That of HTTP/2 is made to be used like it, but its type is not. */
@@ -23,7 +23,7 @@ export interface HttpPortOptions {
   /** Answers a request of either version. Never throws. */
   readonly onRequest: (request: HttpRequest, response: HttpResponse) => void;
   /** Certificate and key: then the version is agreed on by ALPN. Without: plaintext, and the first bytes tell. */
-  readonly tls?: SecureContextOptions;
+  readonly tls?: TlsSource | undefined;
   /** How long a fresh connection may take to say what it speaks. 10 s by default. */
   readonly firstBytesTimeoutMs?: number;
   /** How long a connection without a call is kept. 5 minutes by default. */
@@ -117,15 +117,24 @@ function plaintextServer(options: HttpPortOptions, sessions: OpenSet<ServerHttp2
 
 function tlsServer(
   options: HttpPortOptions,
-  tls: SecureContextOptions,
+  tls: TlsSource,
   sessions: OpenSet<ServerHttp2Session>,
 ): Http2SecureServer {
   const { onRequest, firstBytesTimeoutMs = 10_000, idleTimeoutMs = 300_000 } = options;
   const server = createSecureServer(
-    { ...requestLimits, ...sessionLimits, ...tls, allowHTTP1: true, handshakeTimeout: firstBytesTimeoutMs },
+    {
+      ...requestLimits,
+      ...sessionLimits,
+      ...tlsPolicy,
+      ...tls.current(),
+      allowHTTP1: true,
+      handshakeTimeout: firstBytesTimeoutMs,
+    },
     (request, response) => onRequest(request, sameUse(response)),
   );
   trackSessions(server, sessions, idleTimeoutMs);
+  const unfollow = tls.onChange(() => server.setSecureContext({ ...tlsPolicy, ...tls.current() }));
+  server.once("close", unfollow);
   return server;
 }
 

@@ -1,35 +1,37 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { CertificateAuthority } from "../../src/control-plane/certificates/certificate-authority.ts";
+import { ChangingTls } from "../../src/control-plane/certificates/tls-identity.ts";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
+import { systemClock } from "../../src/resilience/clock.ts";
 import { peerAddressKey } from "../../src/rpc/caller.ts";
 import { closeApis, eventually, startApi } from "./api-harness.ts";
 import type { Services } from "./api-harness.ts";
-import { clientOf, run } from "./callers.ts";
-
-interface Credentials {
-  readonly key: string;
-  readonly cert: string;
-}
+import { clientOf } from "./callers.ts";
 
 const services: Services = {
   hosts: { getHost: ({ host }, { values }) => ({ host: { name: host, id: values.get(peerAddressKey) } }) },
 };
 
 describe("API server with TLS", () => {
-  let tls: Credentials;
-  before(async function () {
-    tls = (await selfSigned()) ?? this.skip();
+  let authority: CertificateAuthority;
+  let tls: ChangingTls;
+  const issued = async () => {
+    const { certificate: cert, privateKey: key } = await authority.issueServer(["127.0.0.1"]);
+    return { cert, key };
+  };
+  before(async () => {
+    authority = await CertificateAuthority.create(systemClock);
+    tls = new ChangingTls(await issued());
   });
   afterEach(closeApis);
 
   it("agrees on HTTP/2 or HTTP/1.1 by ALPN, on one port", async () => {
     const { url } = await startApi(services, { tls });
-    const nodeOptions = { ca: tls.cert };
+    const nodeOptions = { ca: authority.certificate };
     for (const transport of [
       createGrpcTransport({ baseUrl: url, nodeOptions }),
       createConnectTransport({ baseUrl: url, httpVersion: "2", nodeOptions }),
@@ -41,12 +43,47 @@ describe("API server with TLS", () => {
     }
   });
 
+  it("V07 shows a new certificate to new connections, and open ones live on", async () => {
+    const { server } = await startApi(services, { tls });
+    const shown = async () => {
+      const socket = connectTls({ port: server.address.port, host: "127.0.0.1", ca: authority.certificate });
+      await once(socket, "secureConnect");
+      return { socket, serial: socket.getPeerX509Certificate()?.serialNumber };
+    };
+    const before = await shown();
+    tls.replace(await issued());
+    const after = await shown();
+    assert.notEqual(after.serial, before.serial);
+    assert.equal(before.socket.readyState, "open");
+    before.socket.destroy();
+    after.socket.destroy();
+  });
+
+  it("V07 speaks nothing older than TLS 1.2", async () => {
+    const { server } = await startApi(services, { tls });
+    const ca = authority.certificate;
+    const old = connectTls({
+      port: server.address.port,
+      host: "127.0.0.1",
+      ca,
+      maxVersion: "TLSv1.1",
+      minVersion: "TLSv1",
+      ciphers: "ALL:@SECLEVEL=0",
+    });
+    await assert.rejects(once(old, "secureConnect"), /alert|protocol/i);
+  });
+
   it("drains and closes, also with connections that speak neither", async () => {
     const { server } = await startApi(services, { tls });
     const { port } = server.address;
-    const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: tls.cert });
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: authority.certificate });
     session.on("error", () => {});
-    const odd = connectTls({ port, host: "127.0.0.1", ca: tls.cert, ALPNProtocols: ["http/1.1"] });
+    const odd = connectTls({
+      port,
+      host: "127.0.0.1",
+      ca: authority.certificate,
+      ALPNProtocols: ["http/1.1"],
+    });
     odd.on("error", () => {});
     odd.write("\u0000\u0001 no HTTP at all");
     await eventually(() => server.connectionCount >= 1, "a connection is open");
@@ -57,30 +94,3 @@ describe("API server with TLS", () => {
     odd.destroy();
   });
 });
-
-/** A key and its certificate for 127.0.0.1. Undefined where there is no openssl to make them. */
-async function selfSigned(): Promise<Credentials | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), "fairlead-tls-"));
-  try {
-    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-    const make = [
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-days",
-      "1",
-    ];
-    const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
-    await run("openssl", [...make, ...subject, "-keyout", key, "-out", cert]);
-    return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
