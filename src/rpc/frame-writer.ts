@@ -46,6 +46,11 @@ export class FrameWriter {
     return this.#queuedBytes;
   }
 
+  /** How many items wait. */
+  get queuedItems(): number {
+    return this.#queue.length;
+  }
+
   /** Whether an item of that size can ever be sent. */
   fits(bytes: number): boolean {
     return bytes <= this.#options.maxFrameBytes;

@@ -40,7 +40,8 @@ function violationsIn(schema: DescMessage, message: Message, path: string): Fiel
   return violations;
 }
 
-function isTime({ seconds, nanos }: Timestamp): boolean {
+/** Whether a timestamp is one that the calendar has. */
+export function isTime({ seconds, nanos }: Timestamp): boolean {
   return seconds >= firstSecond && seconds <= lastSecond && nanos >= 0 && nanos < 1_000_000_000;
 }
 

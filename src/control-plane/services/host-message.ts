@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   CircuitState as CircuitStateMessage,
   type Host,
@@ -17,6 +17,14 @@ const circuitStates: Record<CircuitState["kind"], CircuitStateMessage> = {
   "half-open": CircuitStateMessage.HALF_OPEN,
 };
 
+/** What is known of a host whose agent has a session now. */
+export interface HostContact {
+  /** When its agent was heard of, in milliseconds since the epoch. */
+  readonly lastSeenTime: number;
+  /** How far its clock is ahead, in milliseconds; undefined: not known. */
+  readonly clockOffsetMs: number | undefined;
+}
+
 /**
  * A host for a caller: what is kept of it from its record, what is true now from the inventory. A host that the
  * inventory does not know (just enrolled, or just deleted) is offline and has no containers.
@@ -25,6 +33,7 @@ export function hostMessage(
   record: HostRecord,
   view: HostView | undefined,
   circuit: CircuitState["kind"],
+  contact?: HostContact,
 ): Host {
   return create(HostSchema, {
     id: record.id,
@@ -38,9 +47,16 @@ export function hostMessage(
     sessionEpoch: record.sessionEpoch,
     createTime: timestampFromMs(record.createTime),
     connectTime: timestampOrUnset(record.connectTime),
-    lastSeenTime: timestampOrUnset(record.lastSeenTime),
+    lastSeenTime: timestampOrUnset(wholeMs(contact?.lastSeenTime) ?? record.lastSeenTime),
     containerCount: view?.containerCount ?? 0,
     runningContainerCount: view?.runningContainerCount ?? 0,
     circuitState: circuitStates[circuit],
+    ...(contact?.clockOffsetMs === undefined
+      ? {}
+      : { clockOffset: durationFromMs(Math.round(contact.clockOffsetMs)) }),
   });
+}
+
+function wholeMs(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms);
 }

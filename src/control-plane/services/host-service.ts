@@ -21,7 +21,7 @@ export interface HostServiceParts {
   readonly storage: { readonly fleet: Pick<Storage["fleet"], "list" | "find" | "remove"> };
   readonly inventory: FleetInventory;
   readonly events: Pick<EventLog, "make">;
-  readonly sessions: Pick<Sessions, "remove">;
+  readonly sessions: Pick<Sessions, "remove" | "current">;
   readonly dispatcher: Pick<Dispatcher, "hostRemoved" | "circuitState">;
 }
 
@@ -77,8 +77,13 @@ async function deleteHost(parts: HostServiceParts, reference: string, actor: str
   return last;
 }
 
-function messageOf({ inventory, dispatcher }: HostServiceParts, record: HostRecord) {
-  return hostMessage(record, inventory.host(record.id), dispatcher.circuitState(record.agentId));
+function messageOf({ inventory, dispatcher, sessions }: HostServiceParts, record: HostRecord) {
+  const session = sessions.current(record.agentId);
+  const contact =
+    session === undefined
+      ? undefined
+      : { lastSeenTime: session.lastSeenTime, clockOffsetMs: session.clockOffset.ms };
+  return hostMessage(record, inventory.host(record.id), dispatcher.circuitState(record.agentId), contact);
 }
 
 async function requireRecord(

@@ -9,6 +9,7 @@ import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
 import { FrameWriter } from "../../rpc/frame-writer.ts";
 import { grpcErrorFrom } from "../../rpc/grpc-error.ts";
 import type { AgentCall } from "./agent-call.ts";
+import { ClockOffset } from "./clock-offset.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
 /** Which session this is. */
@@ -48,6 +49,8 @@ export class AgentSession {
   /** Resolves with the reason when the session has ended. Never rejects. */
   readonly ended: Promise<FleetError>;
   readonly logger: Logger;
+  /** How far the agent's clock is ahead. */
+  readonly clockOffset = new ClockOffset();
   readonly #parts: SessionParts;
   readonly #writer: FrameWriter;
   readonly #resolveEnded: (reason: FleetError) => void;
@@ -83,6 +86,17 @@ export class AgentSession {
   /** Whether it has ended. */
   get over(): boolean {
     return this.#over;
+  }
+
+  /** When something came from the agent last, in milliseconds since the epoch. */
+  get lastSeenTime(): number {
+    const { clock } = this.#parts;
+    return clock.now() - (clock.monotonic() - this.#heardAt);
+  }
+
+  /** What waits for the agent to read: items and their bytes. */
+  get queued(): { readonly items: number; readonly bytes: number } {
+    return { items: this.#writer.queuedItems, bytes: this.#writer.queuedBytes };
   }
 
   /** Whether a serialised frame of one item can be sent at all. */

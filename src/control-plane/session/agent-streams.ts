@@ -15,9 +15,11 @@ import type { EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import { type AgentCall, sendMessage } from "./agent-call.ts";
 import { AgentSession, type SessionIdentity } from "./agent-session.ts";
+import { CloneGuard } from "./clone-guard.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { FrameIntake } from "./frame-intake.ts";
 import { type Handshaken, shakeHands } from "./handshake.ts";
+import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
@@ -34,17 +36,24 @@ export interface AgentStreamsParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
+  readonly observer?: SessionObserver;
 }
+
+/** How long a clone is to stay away before it tries again, in milliseconds. */
+const cloneRetryAfterMs = 60_000;
 
 /** Leads each stream of an agent from its first byte to its end: handshake, admission, frames, farewell. */
 export class AgentStreams {
   readonly #parts: AgentStreamsParts;
   readonly #handshakes = new Set<AbortController>();
   readonly #running = new Set<Promise<void>>();
+  readonly #clones = new CloneGuard();
+  readonly #observer: SessionObserver;
   #draining: FleetError | undefined;
 
   constructor(parts: AgentStreamsParts) {
     this.#parts = parts;
+    this.#observer = parts.observer ?? unobservedSessions;
   }
 
   /** How many streams have no identity yet. */
@@ -88,6 +97,7 @@ export class AgentStreams {
 
   #refuse(call: AgentCall, error: unknown): void {
     const { logger } = this.#parts;
+    this.#observer.refused(error instanceof FleetError ? error.reason : "INTERNAL");
     if (error instanceof FleetError) {
       const { reason, message, cause } = error;
       logger.info({ address: call.getPeer(), reason, cause }, `an agent's stream was refused: ${message}`);
@@ -144,6 +154,7 @@ export class AgentStreams {
     const { storage, clock } = this.#parts;
     const { agentVersion } = hello;
     const instanceId = Buffer.from(hello.instanceId).toString("hex");
+    this.#refuseClone(call, host.agentId, instanceId);
     const journalId = Buffer.from(hello.journalId).toString("hex");
     const start = { now: clock.now(), facts, agentVersion, instanceId, journalId };
     const begun = await storage.fleet.beginSession(host.agentId, start);
@@ -160,6 +171,29 @@ export class AgentStreams {
       instanceId,
       address: call.getPeer(),
     };
+  }
+
+  /** Before anything is stored: the one that stays keeps its epoch. */
+  #refuseClone(call: AgentCall, agentId: string, instanceId: string): void {
+    const { registry, clock } = this.#parts;
+    const incumbent = registry.current(agentId);
+    const verdict = this.#clones.judge(
+      agentId,
+      incumbent?.identity.instanceId,
+      instanceId,
+      clock.monotonic(),
+    );
+    if (incumbent === undefined || verdict.kind === "admitted") return;
+    if (verdict.news) {
+      const attributes = { address: call.getPeer(), instance_id: instanceId };
+      this.#record(EventType.IDENTITY_IN_USE, incumbent, attributes);
+    }
+    const { hostName, address } = incumbent.identity;
+    throw new FleetError(
+      "IDENTITY_IN_USE",
+      `another process uses the identity of host ${hostName}, from ${address}, and keeps its session; stop one of the two, or enrol this one with a token of its own`,
+      { metadata: { host_name: hostName }, retryAfterMs: cloneRetryAfterMs },
+    );
   }
 
   #welcome({ identity, logger }: AgentSession, call: AgentCall, acknowledgedCommandIds: string[]): void {
@@ -190,6 +224,7 @@ export class AgentStreams {
     inventory.resetSnapshot(hostId);
     inventory.setOnline(hostId, true);
     this.#record(EventType.HOST_ONLINE, session, { address });
+    this.#observer.opened();
     traffic.opened(session, hello);
     new FrameIntake({ ...this.#parts, session, call }).start();
   }
@@ -218,7 +253,9 @@ export class AgentStreams {
   async #farewell(session: AgentSession, reason: FleetError): Promise<void> {
     const { registry, traffic, inventory, storage, clock } = this.#parts;
     session.logger.info({ reason: reason.reason, err: reason.message }, "session ended");
+    this.#observer.ended(reason.reason);
     if (!registry.release(session)) return;
+    this.#clones.released(session.identity.agentId);
     traffic.closed(session, reason);
     inventory.setOnline(session.identity.hostId, false);
     this.#record(EventType.HOST_OFFLINE, session, { reason: reason.reason });

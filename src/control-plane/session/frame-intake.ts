@@ -1,4 +1,5 @@
 import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type FieldViolation, FleetError } from "../../domain/errors.ts";
 import { AgentStreamRequestSchema } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
 import {
@@ -11,9 +12,10 @@ import {
 import { type AgentFrame, AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import { HostEventSchema, InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
 import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
-import { timestampViolations } from "../../rpc/timestamp-violations.ts";
+import { isTime, timestampViolations } from "../../rpc/timestamp-violations.ts";
 import type { EventDraft, EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import type { AgentCall } from "./agent-call.ts";
@@ -21,6 +23,7 @@ import type { AgentSession } from "./agent-session.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { eventFromHost } from "./host-events.ts";
 import { ResultAssembly } from "./result-assembly.ts";
+import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
 /** Where the contents of frames go. */
@@ -31,6 +34,8 @@ export interface IntakeParts {
   readonly traffic: CommandTraffic;
   readonly inventory: FleetInventory;
   readonly events: EventLog;
+  readonly clock: Clock;
+  readonly observer?: SessionObserver;
 }
 
 // The tag and the length of a frame inside its message.
@@ -40,6 +45,9 @@ const envelopeBytes = 16;
 const maxRefusalEvents = 100;
 
 const maxOpenAssemblies = 64;
+
+/** A clock that is further off than this is worth a word, docs/protocol.md "The session". */
+const tolerableOffsetMs = 5_000;
 
 /**
  * Reads the frames of one session. A message that is no frame, does not decode or is too large ends the session; an item
@@ -52,6 +60,7 @@ export class FrameIntake {
   #unstoredEvents = 0;
   #refusedItems = 0;
   #engineState = EngineState.UNSPECIFIED;
+  #clockToldOff = false;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -112,6 +121,7 @@ export class FrameIntake {
 
   #route(frame: AgentFrame): void {
     const { session, traffic, inventory } = this.#parts;
+    if (frame.sentTime !== undefined) this.#clock(frame.sentTime);
     for (const acceptance of this.#good(AcceptanceSchema, frame.acceptances)) {
       traffic.accepted(session, acceptance);
     }
@@ -176,6 +186,22 @@ export class FrameIntake {
     this.#engineState = state;
   }
 
+  #clock(sentTime: Timestamp): void {
+    const { session, events, clock } = this.#parts;
+    if (!isTime(sentTime)) {
+      this.#refused("sent_time", "must be a time between the years 1 and 9999");
+      return;
+    }
+    session.clockOffset.observe(timestampMs(sentTime), clock.now());
+    const offsetMs = Math.round(session.clockOffset.ms ?? 0);
+    if (this.#clockToldOff || Math.abs(offsetMs) <= tolerableOffsetMs) return;
+    this.#clockToldOff = true;
+    session.logger.warn({ offset_ms: offsetMs }, "the clock of a host is off");
+    const { hostId, hostName, sessionId, epoch } = session.identity;
+    const attributes = { session_id: sessionId, session_epoch: `${epoch}`, offset_ms: `${offsetMs}` };
+    events.record({ type: EventType.CLOCK_OFF, hostId, hostName, attributes });
+  }
+
   async #store(drafts: readonly EventDraft[]): Promise<void> {
     const { call, session, events, settings } = this.#parts;
     this.#unstoredEvents += drafts.length;
@@ -194,8 +220,9 @@ export class FrameIntake {
   }
 
   #refused(item: string, violation: string): void {
-    const { session, events } = this.#parts;
+    const { session, events, observer = unobservedSessions } = this.#parts;
     this.#refusedItems += 1;
+    observer.itemRefused(item);
     session.logger.warn({ item, violation, refused: this.#refusedItems }, "an item of a frame was refused");
     if (this.#refusedItems > maxRefusalEvents) return;
     const { hostId, hostName } = session.identity;

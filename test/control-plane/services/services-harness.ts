@@ -97,6 +97,7 @@ export async function startServices() {
   dispatcher.storage = storage;
   const endedSessions: string[] = [];
   const sessions = {
+    current: () => undefined,
     remove: (agentId: string, { reason }: FleetError) => void endedSessions.push(`${agentId} ${reason}`),
   };
   const registrationTokens = new RegistrationTokens({ storage, events, clock, caDigest: () => "none" });
