@@ -1,0 +1,75 @@
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { type Result, resultsOf, tableOf, writeResults } from "./report.ts";
+import { type Row, rows, type RunSettings } from "./rows.ts";
+
+const resultsPath = fileURLToPath(new URL("../../bench-results.json", import.meta.url));
+
+const description = `Measures Fairlead beside the least that the same work can cost, in one run on one machine.
+
+Floor and product take turns, each with the server in one process and the agents in another, over loopback without TLS.
+Commands are driven inside the control plane, with the product's own settings. Machines differ, so that only ratios count;
+other work on the machine spoils them.
+
+Rows: ${rows.map(({ key }) => key).join(", ")}`;
+
+interface BenchOptions {
+  readonly quick: boolean;
+  readonly only?: readonly Row[];
+  readonly profile?: string;
+}
+
+await new Command("bench")
+  .description(description)
+  .option("--quick", "one short round of each row: shows that everything works, not how fast it is", false)
+  .option("--only <row>", "measure this row only; may be given again", chosenRows)
+  .option("--profile <folder>", "let the product's processes write CPU profiles there")
+  .action(run)
+  .parseAsync();
+
+async function run({ quick, only = rows, profile }: BenchOptions): Promise<void> {
+  const results: Result[] = [];
+  for (const row of only) {
+    console.log(`measuring ${row.title}`);
+    results.push(...(await measure(row, { quick, profileFolder: profile })));
+  }
+  console.log(tableOf(results));
+  writeResults(resultsPath, results, quick);
+  console.log(
+    `median of ${roundsOf(quick)} with the least and the most; also in bench-results.json. At most 1,024 commands may be in flight for one agent, the product's own limit; 512 are.`,
+  );
+}
+
+async function measure(row: Row, settings: RunSettings): Promise<Result[]> {
+  const floorArm = await row.openFloor(settings);
+  try {
+    const productArm = await row.openProduct(settings);
+    try {
+      const rounds: { floor: readonly number[]; product: readonly number[] }[] = [];
+      for (let round = 0; round < roundsOf(settings.quick); round += 1) {
+        // Each goes first in turn, so that neither always finds the machine warmer.
+        const isFloorFirst = round % 2 === 0;
+        const first = await (isFloorFirst ? floorArm : productArm).measure();
+        const second = await (isFloorFirst ? productArm : floorArm).measure();
+        rounds.push(isFloorFirst ? { floor: first, product: second } : { floor: second, product: first });
+      }
+      return resultsOf(row, rounds);
+    } finally {
+      await productArm.close();
+    }
+  } finally {
+    await floorArm.close();
+  }
+}
+
+function roundsOf(isQuick: boolean): number {
+  return isQuick ? 1 : 5;
+}
+
+function chosenRows(key: string, chosen: readonly Row[] = []): readonly Row[] {
+  const row = rows.find((candidate) => candidate.key === key);
+  if (row === undefined) {
+    throw new InvalidArgumentError(`Choose of: ${rows.map(({ key }) => key).join(", ")}.`);
+  }
+  return [...chosen, row];
+}
