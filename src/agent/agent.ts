@@ -11,6 +11,7 @@ import { findOwnContainerId } from "./execution/own-container.ts";
 import { recoverCommands } from "./execution/recovery.ts";
 import { SelfProtection } from "./execution/self-protection.ts";
 import { IdentityFile } from "./identity/identity-file.ts";
+import { TrustStore } from "./identity/trust-store.ts";
 import { ContainerMirror } from "./inventory/container-mirror.ts";
 import { EngineFollower } from "./inventory/engine-follower.ts";
 import { HostEventQueue } from "./inventory/host-event-queue.ts";
@@ -44,8 +45,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { clock, dataDir, logger } = config;
   const identity = await IdentityFile.open(dataDir, logger);
   checkToken(config, identity);
+  const trust = await TrustStore.open(config.dataDir);
   const journal = await Journal.open({ dataDir, clock, logger });
-  return new Agent(await roomsFrom(config, identity, journal));
+  return new Agent(await roomsFrom(config, { identity, trust, journal }));
 }
 
 /**
@@ -118,7 +120,11 @@ class Agent implements RunningAgent {
   }
 }
 
-async function roomsFrom(config: AgentConfig, identity: IdentityFile, journal: Journal): Promise<Rooms> {
+async function roomsFrom(
+  config: AgentConfig,
+  kept: Pick<Rooms, "identity" | "trust" | "journal">,
+): Promise<Rooms> {
+  const { identity, journal } = kept;
   const { clock, engine, limits, logger, random } = config;
   const mirror = new ContainerMirror();
   const events = new HostEventQueue(limits.queuedEvents, logger);
@@ -142,9 +148,8 @@ async function roomsFrom(config: AgentConfig, identity: IdentityFile, journal: J
       },
     );
   return {
+    ...kept,
     config,
-    identity,
-    journal,
     executor,
     follower,
     mirror,

@@ -25,8 +25,10 @@ export interface AgentOptions {
   readonly clock?: Clock;
   /** Source of jitter, from 0 to below 1. Default: `Math.random`. */
   readonly random?: () => number;
-  /** How the connection is secured. Default: not at all, which is only right on loopback. */
+  /** How the connection is secured. Default: by the authority that the registration token names. */
   readonly credentials?: ChannelCredentials;
+  /** Plaintext although the address is not a loopback one, for use behind something else that encrypts. Default: false. */
+  readonly insecure?: boolean;
   /** The container that the agent runs in: its full id, or a prefix of at least 12 digits. Default: found out from the system. */
   readonly ownContainerId?: string;
   /** Departures from the usual limits. */
@@ -57,6 +59,7 @@ export interface AgentConfig {
   readonly clock: Clock;
   readonly random: () => number;
   readonly credentials: ChannelCredentials | undefined;
+  readonly insecure: boolean;
   readonly ownContainerId: string | undefined;
   readonly limits: AgentLimits;
   readonly agentVersion: string;
@@ -94,6 +97,7 @@ export function agentConfigFrom(options: AgentOptions): AgentConfig {
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     credentials: options.credentials,
+    insecure: options.insecure ?? false,
     ownContainerId: options.ownContainerId,
     limits,
     agentVersion: packageVersion(),

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
+import type { CertificateFiles } from "./certificates/certificate-files.ts";
 import type { DispatchSettings } from "./dispatch/dispatcher.ts";
 import type { SessionSettings } from "./session/session-settings.ts";
 
@@ -11,6 +12,15 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Whose certificate both listeners show. */
+export type TlsConfig =
+  /** One of an authority of its own, kept in the data folder, for the machine's names and those advertised. */
+  | { readonly kind: "own"; readonly advertise?: readonly string[] }
+  /** The operator's, in PEM; taken up again when the files change. */
+  | ({ readonly kind: "files" } & CertificateFiles)
+  /** None: plaintext. */
+  | { readonly kind: "off" };
+
 /** What a control plane is started with. */
 export interface ControlPlaneConfig {
   /** Folder for the database; made when it is missing. */
@@ -19,6 +29,8 @@ export interface ControlPlaneConfig {
   readonly agentsListen?: ListenAddress;
   /** For people and services. Default 127.0.0.1:7080. */
   readonly apiListen?: ListenAddress;
+  /** Default: off. */
+  readonly tls?: TlsConfig;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: () => number;

@@ -6,7 +6,8 @@ import { ContainerService } from "../gen/fairlead/container/v1/container_service
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
-import { systemClock } from "../resilience/clock.ts";
+import { noCaDigest } from "../domain/registration-token.ts";
+import { type Clock, systemClock } from "../resilience/clock.ts";
 import { TimerWheel } from "../resilience/timer-wheel.ts";
 import { type ApiServer, startApiServer } from "../rpc/api-server.ts";
 import { HealthStates } from "../rpc/health.ts";
@@ -18,6 +19,9 @@ import {
   type ListenAddress,
   requireLoopback,
 } from "./config.ts";
+import { openCertificateFiles } from "./certificates/certificate-files.ts";
+import { openOwnAuthority } from "./certificates/own-authority.ts";
+import type { TlsIdentity } from "./certificates/tls-identity.ts";
 import { CommandJournal } from "./dispatch/command-journal.ts";
 import { defaultDispatchSettings, Dispatcher } from "./dispatch/dispatcher.ts";
 import { Enrolment } from "./enrolment/enrolment.ts";
@@ -38,6 +42,8 @@ import { createRegistrationTokenService } from "./services/registration-token-se
 export interface ControlPlane {
   readonly agentsAddress: ListenAddress;
   readonly apiAddress: ListenAddress;
+  /** PEM of the authority that callers and agents trust it by. Undefined: there is no TLS. */
+  readonly authorityCertificate: string | undefined;
   /** Creates a registration token for one agent, for whoever starts both in one process. */
   createToken(description: string): Promise<string>;
   /** For benchmarks and tests that go past the API. */
@@ -76,6 +82,7 @@ type Rooms = Awaited<ReturnType<typeof furnish>>;
 /** Builds every room and connects them; nobody listens yet. */
 async function furnish(config: ControlPlaneConfig, storage: Storage) {
   const { logger, clock = systemClock, random = Math.random } = config;
+  const tls = await openTls(config, clock);
   const base = { storage, clock, logger, random, wheel: new TimerWheel() };
   await storage.fleet.markAllOffline();
   const events = new EventLog(base);
@@ -97,7 +104,11 @@ async function furnish(config: ControlPlaneConfig, storage: Storage) {
   });
   dispatcher.begin();
   const enrolment = new Enrolment({ ...base, events });
-  const tokens = new RegistrationTokens({ ...base, events, caDigest: () => "none" });
+  const tokens = new RegistrationTokens({
+    ...base,
+    events,
+    caDigest: () => tls?.authorityDigest ?? noCaDigest,
+  });
   const settings = { ...defaultSessionSettings, ...config.session };
   const streams = new AgentStreams({
     ...base,
@@ -110,6 +121,7 @@ async function furnish(config: ControlPlaneConfig, storage: Storage) {
   });
   return {
     ...base,
+    tls,
     events,
     inventory,
     sessions,
@@ -119,6 +131,21 @@ async function furnish(config: ControlPlaneConfig, storage: Storage) {
     streams,
     health: new HealthStates(),
   };
+}
+
+async function openTls(
+  { tls, dataDir, logger }: ControlPlaneConfig,
+  clock: Clock,
+): Promise<TlsIdentity | undefined> {
+  switch (tls?.kind) {
+    case "own":
+      return openOwnAuthority({ folder: `${dataDir}/tls`, advertise: tls.advertise ?? [], clock, logger });
+    case "files":
+      return openCertificateFiles(tls, logger);
+    case "off":
+    case undefined:
+      return undefined;
+  }
 }
 
 function routes(rooms: Rooms): (router: ConnectRouter) => void {
@@ -138,12 +165,17 @@ async function open(
   apiListen: ListenAddress,
 ): Promise<ControlPlane> {
   const { streams, health, logger } = rooms;
-  const agents = await startAgentsListener({ ...agentsListen, take: (call) => streams.take(call) });
+  const agents = await startAgentsListener({
+    ...agentsListen,
+    tls: rooms.tls,
+    take: (call) => streams.take(call),
+  });
   health.set("storage", "SERVING");
   let api: ApiServer;
   try {
     api = await startApiServer({
       listen: apiListen,
+      tls: rooms.tls,
       routes: routes(rooms),
       // Whoever reaches a loopback address may do everything, until there are keys.
       authenticate: () => ({ name: "local", role: Role.ADMIN }),
@@ -158,6 +190,7 @@ async function open(
   return {
     agentsAddress: { host: agents.host, port: agents.port },
     apiAddress: api.address,
+    authorityCertificate: rooms.tls?.authorityCertificate,
     async createToken(description) {
       const created = await rooms.tokens.create({
         description,
@@ -223,6 +256,7 @@ class Running {
     await this.#api.close();
     await streams.close();
     await this.#agents.close();
+    this.#rooms.tls?.close();
     await storage.close();
   }
 

@@ -63,6 +63,7 @@ export const reasonTraits = {
   ENGINE_ALREADY_ENROLLED: final,
   HOST_NAME_IN_USE: final,
   HOST_NAME_REQUIRED: final,
+  UNTRUSTED_SERVER: final,
   PROTOCOL_UNSUPPORTED: final,
   PROTOCOL_VIOLATION: final,
   HANDSHAKE_TIMEOUT: busy,

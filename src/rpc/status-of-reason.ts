@@ -53,6 +53,7 @@ export const statusOfReason = {
   ENGINE_ALREADY_ENROLLED: Code.AlreadyExists,
   HOST_NAME_IN_USE: Code.AlreadyExists,
   HOST_NAME_REQUIRED: Code.InvalidArgument,
+  UNTRUSTED_SERVER: Code.Unauthenticated,
   PROTOCOL_UNSUPPORTED: Code.FailedPrecondition,
   PROTOCOL_VIOLATION: Code.InvalidArgument,
   HANDSHAKE_TIMEOUT: Code.DeadlineExceeded,

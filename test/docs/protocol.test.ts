@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import assert from "node:assert/strict";
 import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { defaultSessionSettings } from "../../src/control-plane/session/session-settings.ts";
-import { parseRegistrationToken } from "../../src/control-plane/enrolment/registration-token.ts";
+import { parseRegistrationToken } from "../../src/domain/registration-token.ts";
 import { provesKey } from "../../src/control-plane/enrolment/hello-proof.ts";
 import { type Reason, reasonTraits } from "../../src/domain/errors.ts";
 import { HelloSchema } from "../../src/gen/fairlead/agent/v1/handshake_pb.js";

@@ -1,5 +1,5 @@
 import { fromBinary, type MessageInitShape, create, toBinary } from "@bufbuild/protobuf";
-import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, type ClientDuplexStream } from "@grpc/grpc-js";
 import { FleetError } from "../../domain/errors.ts";
 import {
   AgentService,
@@ -11,7 +11,6 @@ import { untilAborted } from "../../resilience/signals.ts";
 import type { FrameSink } from "../../rpc/frame-writer.ts";
 import { fleetErrorFromGrpc } from "../../rpc/grpc-error.ts";
 import { grpcMethod, type WireMessage, wireMessage } from "../../rpc/grpc-service.ts";
-import type { AgentConfig } from "../config.ts";
 
 /** What the control plane says, by its kind; `case` undefined: a kind that this version does not know. */
 export type ControlMessage = AgentStreamResponse["message"];
@@ -36,13 +35,10 @@ export class AgentConnection {
   readonly #call: ClientDuplexStream<WireMessage, WireMessage>;
   readonly #messages: AsyncIterator<WireMessage>;
 
-  constructor(config: Pick<AgentConfig, "server" | "credentials">) {
+  /** Dials `server`, "host:port". */
+  constructor(server: string, security: ChannelCredentials) {
     const method = grpcMethod(AgentService.method.agentStream);
-    this.#client = new Client(
-      config.server,
-      config.credentials ?? credentials.createInsecure(),
-      channelOptions,
-    );
+    this.#client = new Client(server, security, channelOptions);
     this.#call = this.#client.makeBidiStreamRequest(
       method.path,
       method.requestSerialize,

@@ -1,4 +1,5 @@
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { ControlFrame } from "../../gen/fairlead/agent/v1/frame_pb.js";
@@ -10,10 +11,12 @@ import type { EngineFacts } from "../engine/engine.ts";
 import type { Executor } from "../execution/executor.ts";
 import type { Journal } from "../execution/journal.ts";
 import type { IdentityFile } from "../identity/identity-file.ts";
+import type { TrustStore } from "../identity/trust-store.ts";
 import type { ContainerMirror } from "../inventory/container-mirror.ts";
 import type { EngineFollower } from "../inventory/engine-follower.ts";
 import type { HostEventQueue } from "../inventory/host-event-queue.ts";
 import { InventoryFeed } from "../inventory/inventory-feed.ts";
+import { channelCredentials } from "./channel-credentials.ts";
 import { AgentConnection } from "./connection.ts";
 import { shakeHands } from "./handshake.ts";
 import { Lease } from "./lease.ts";
@@ -24,6 +27,7 @@ import type { SessionEnd } from "./reconnect.ts";
 export interface SessionRooms {
   readonly config: AgentConfig;
   readonly identity: IdentityFile;
+  readonly trust: TrustStore;
   readonly journal: Journal;
   readonly executor: Executor;
   readonly follower: EngineFollower;
@@ -65,8 +69,9 @@ export class Session {
   }
 
   async #untilEnd(signal: AbortSignal): Promise<FleetError> {
-    const connection = new AgentConnection(this.#rooms.config);
+    let connection: AgentConnection | undefined;
     try {
+      connection = new AgentConnection(this.#rooms.config.server, await this.#secure(signal));
       const welcome = await this.#open(connection, signal);
       await this.#rooms.identity.keepIds(welcome.agentId, welcome.hostId);
       this.#acknowledge(welcome.acknowledgedCommandIds);
@@ -75,8 +80,18 @@ export class Session {
       if (error instanceof FleetError) return error;
       return new FleetError("SESSION_LOST", "the session failed by a fault of the agent", { cause: error });
     } finally {
-      connection.close();
+      connection?.close();
     }
+  }
+
+  async #secure(parent: AbortSignal): Promise<ChannelCredentials> {
+    const { config, trust } = this.#rooms;
+    const { clock, limits, server } = config;
+    const late = () =>
+      new FleetError("HANDSHAKE_TIMEOUT", `no TLS handshake with ${server} within ${limits.handshakeMs} ms`);
+    return await withDeadline({ ms: limits.handshakeMs, clock, parent, late }, (signal) =>
+      channelCredentials(config, trust, signal),
+    );
   }
 
   async #open(connection: AgentConnection, parent: AbortSignal): Promise<Welcome> {

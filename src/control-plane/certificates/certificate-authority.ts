@@ -75,7 +75,7 @@ export class CertificateAuthority {
       signingAlgorithm: algorithm,
       extensions: await authorityExtensions(keys.publicKey),
     });
-    const keyed = { certificate: certificate.toString("pem"), privateKey: await privatePem(keys.privateKey) };
+    const keyed = { certificate: `${certificate.toString("pem")}\n`, privateKey: await privatePem(keys.privateKey) };
     return new CertificateAuthority(certificate, keys.privateKey, keyed, clock);
   }
 
@@ -123,7 +123,7 @@ export class CertificateAuthority {
         await AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
       ],
     });
-    const chain = `${leaf.toString("pem")}\n${this.certificate}\n`;
+    const chain = `${leaf.toString("pem")}\n${this.certificate}`;
     return { certificate: chain, privateKey: await privatePem(keys.privateKey) };
   }
 

@@ -68,7 +68,7 @@ async function loadOrCreate({ folder, clock, logger }: OwnAuthorityOptions): Pro
     const created = await CertificateAuthority.create(clock);
     // The key first: a certificate without its key would be taken for a loss.
     await writeDurably(paths.privateKey, created.keyed.privateKey, 0o600);
-    await writeDurably(paths.certificate, `${created.certificate}\n`, 0o644);
+    await writeDurably(paths.certificate, created.certificate, 0o644);
     logger.info(
       { ca: paths.certificate, digest: created.digest },
       "a certificate authority was made for this control plane",

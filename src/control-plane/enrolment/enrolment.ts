@@ -1,11 +1,12 @@
 import { FleetError } from "../../domain/errors.ts";
 import { newId } from "../../domain/ids.ts";
+import { parseRegistrationToken } from "../../domain/registration-token.ts";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { HostFactsRecord, HostRecord, NewEvent, TokenRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { EventLog } from "../events/event-log.ts";
-import { parseRegistrationToken, secretHash } from "./registration-token.ts";
+import { secretHash } from "./registration-token.ts";
 
 /** Who wants in, and with what. */
 export interface RegistrationAttempt {

@@ -1,11 +1,12 @@
 import { FleetError } from "../../domain/errors.ts";
 import { newId } from "../../domain/ids.ts";
+import { registrationTokenText } from "../../domain/registration-token.ts";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TokenRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { EventLog } from "../events/event-log.ts";
-import { newRegistrationToken, registrationTokenText, secretHash } from "./registration-token.ts";
+import { newRegistrationToken, secretHash } from "./registration-token.ts";
 
 /** How long a token lives unless its creator says otherwise. */
 export const defaultTokenLifetimeMs = 15 * 60_000;

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  newRegistrationToken,
-  parseRegistrationToken,
-  registrationTokenText,
-  secretHash,
-} from "../../../src/control-plane/enrolment/registration-token.ts";
+import { newRegistrationToken, secretHash } from "../../../src/control-plane/enrolment/registration-token.ts";
+import { parseRegistrationToken, registrationTokenText } from "../../../src/domain/registration-token.ts";
 
 describe("registration token", () => {
   it("is taken apart into what it was put together from", () => {

@@ -1,0 +1,45 @@
+import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
+import { FleetError } from "../../domain/errors.ts";
+import { noCaDigest, parseRegistrationToken } from "../../domain/registration-token.ts";
+import type { AgentConfig } from "../config.ts";
+import type { TrustStore } from "../identity/trust-store.ts";
+import { fetchAuthority, serverNameFrom } from "./authority-pin.ts";
+
+/**
+ * How the next connection is secured: by the authorities that the agent trusts; at first contact by the one that its token names. Without any
+ * it is plaintext, which is allowed to loopback addresses and where the operator has said so. Rejects with UNTRUSTED_SERVER when the server
+ * is not the one of the token, and when there is nothing to trust.
+ */
+export async function channelCredentials(
+  config: Pick<AgentConfig, "server" | "token" | "credentials" | "insecure">,
+  trust: TrustStore,
+  signal: AbortSignal,
+): Promise<ChannelCredentials> {
+  if (config.credentials !== undefined) return config.credentials;
+  if (config.insecure) return credentials.createInsecure();
+  if (trust.authorities === undefined) await pin(config, trust, signal);
+  if (trust.authorities !== undefined) return credentials.createSsl(Buffer.from(trust.authorities));
+  return credentials.createInsecure();
+}
+
+async function pin(
+  { server, token }: Pick<AgentConfig, "server" | "token">,
+  trust: TrustStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const digest = token === undefined ? noCaDigest : parseRegistrationToken(token)?.caDigest;
+  // A malformed token is refused by the control plane like any other that is wrong; over plaintext it would be told to whoever listens.
+  if (digest !== undefined && digest !== noCaDigest) {
+    await trust.replace(await fetchAuthority(serverNameFrom(server), digest, signal));
+    return;
+  }
+  if (isLoopback(serverNameFrom(server).host)) return;
+  throw new FleetError(
+    "UNTRUSTED_SERVER",
+    `the agent knows no authority to trust ${server} by; enrol it with a registration token of a control plane that has TLS, or, behind something else that encrypts, start it with --insecure`,
+  );
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
