@@ -1,14 +1,15 @@
 import type { Logger } from "pino";
 import { startAgent } from "../agent/agent.ts";
 import type { RunningAgent } from "../agent/agent.ts";
+import type { AgentOptions } from "../agent/config.ts";
 import type { Engine } from "../agent/engine/engine.ts";
-import { IdentityFile } from "../agent/identity/identity-file.ts";
 import { printContainers } from "../cli/commands/ps.ts";
 import { Invocation } from "../cli/invocation.ts";
 import type { CommandLine } from "../cli/invocation.ts";
 import { explainListenFailure } from "../cli/listen-failure.ts";
 import { startControlPlane } from "../control-plane/control-plane.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
+import type { FleetError } from "../domain/errors.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { agentFolder, openLocalEngine } from "./local-engine.ts";
 import { addressText, createLogger, graceMs, untilAborted } from "./local-process.ts";
@@ -79,20 +80,29 @@ async function withAgent(run: Run): Promise<void> {
 async function startLocalAgent(run: Run, engine: Engine): Promise<RunningAgent> {
   const { options, controlPlane, api, logger } = run;
   const { client, call } = api;
-  const dataDir = agentFolder(options.data, engine);
-  const { agentId } = await IdentityFile.open(dataDir, logger);
-  const enrolment =
-    agentId === undefined
-      ? await client.registrationTokens.createRegistrationToken({ description: "fairlead up" }, call)
-      : undefined;
-  return await startAgent({
+  const settings: AgentOptions = {
     server: addressText(controlPlane.agentsAddress),
-    dataDir,
+    dataDir: agentFolder(options.data, engine),
     engine,
     logger,
-    ...(enrolment === undefined ? {} : { token: enrolment.token }),
     ...(options.name === undefined ? {} : { name: options.name }),
-  });
+  };
+  try {
+    return await startAgent(settings);
+  } catch (error) {
+    if (!needsToken(error)) {
+      throw error;
+    }
+    const description = "fairlead up";
+    const { token } = await client.registrationTokens.createRegistrationToken({ description }, call);
+    return await startAgent({ ...settings, token });
+  }
+}
+
+// Only the agent knows whether it has an identity from an earlier start.
+function needsToken(error: unknown): boolean {
+  const { violations = [] } = error as Partial<FleetError>;
+  return violations.some(({ field }) => field === "token");
 }
 
 async function showWhenReady(run: Run, agent: RunningAgent, engine: Engine): Promise<void> {

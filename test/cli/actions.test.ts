@@ -15,7 +15,7 @@ function acting(refused: Readonly<Record<string, FleetError>> = {}) {
   const asked: [string, Asked][] = [];
   const act = (method: keyof typeof ContainerService.method) => (request: object) => {
     const fields = Object.entries(request).filter(
-      ([name, value]) => !name.startsWith("$") && value !== "" && value !== false,
+      ([name, value]) => !name.startsWith("$") && value !== "" && value !== false && value !== 0,
     );
     asked.push([method, Object.fromEntries(fields)]);
     const { container } = request as { container: string };

@@ -40,7 +40,7 @@ describe("the program as a process", function () {
     ]);
     assert.deepEqual([good.code, bad.code, wrong.code], [0, 1, 2]);
     assert.match(good.stdout, /^HOST .*\nweb-1 /);
-    assert.doesNotMatch(good.stdout, /\u001b/u);
+    assert.ok(!good.stdout.includes("\u001b"));
     assert.match(bad.stderr, /SERVER_UNREACHABLE/);
   });
 
@@ -54,7 +54,7 @@ describe("the program as a process", function () {
       env: { TERM: "xterm" },
       timeout: 20_000,
     });
-    assert.match(stdout, /\u001b\[32mUp /u);
+    assert.ok(stdout.includes("\u001b[32mUp "), stdout);
   });
 
   it("S18 Ctrl-C ends a stream with 0", async () => {

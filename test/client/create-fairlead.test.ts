@@ -20,24 +20,6 @@ describe("the client", () => {
     return client;
   }
 
-  /** An API that refuses the first calls of each kind, and counts them. */
-  function reluctant(refusals: number, error: FleetError) {
-    const calls = { list: 0, start: 0, revoke: 0, remove: 0 };
-    const answer = (kind: keyof typeof calls) => () => {
-      calls[kind] += 1;
-      if (calls[kind] <= refusals) {
-        throw error;
-      }
-      return {};
-    };
-    const answers: Answers = {
-      containers: { listContainers: answer("list"), startContainer: answer("start") },
-      tokens: { revokeRegistrationToken: answer("revoke") },
-      hosts: { deleteHost: answer("remove") },
-    };
-    return { calls, answers };
-  }
-
   for (const protocol of protocols) {
     it(`calls and answers over ${protocol}, with the API key as a bearer token`, async () => {
       const keys: (string | null)[] = [];
@@ -207,4 +189,22 @@ async function failure(promise: Promise<unknown>): Promise<FleetError> {
   );
   assert.ok(error instanceof FleetError, String(error));
   return error;
+}
+
+/** An API that refuses the first calls of each kind, and counts them. */
+function reluctant(refusals: number, error: FleetError) {
+  const calls = { list: 0, start: 0, revoke: 0, remove: 0 };
+  const answer = (kind: keyof typeof calls) => () => {
+    calls[kind] += 1;
+    if (calls[kind] <= refusals) {
+      throw error;
+    }
+    return {};
+  };
+  const answers: Answers = {
+    containers: { listContainers: answer("list"), startContainer: answer("start") },
+    tokens: { revokeRegistrationToken: answer("revoke") },
+    hosts: { deleteHost: answer("remove") },
+  };
+  return { calls, answers };
 }

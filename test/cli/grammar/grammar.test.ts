@@ -254,7 +254,6 @@ describe("the grammar of flags", () => {
   });
 
   it("reads a type of event in any spelling, and a family of them by its first word", () => {
-    const typesOf = (text: string) => eventFilterFrom([["type", text]]).types;
     assert.deepEqual(typesOf("container_started"), [21]);
     assert.deepEqual(typesOf("Container-Started"), [21]);
     assert.deepEqual(typesOf("EVENT_TYPE_CONTAINER_STARTED"), [21]);
@@ -264,3 +263,7 @@ describe("the grammar of flags", () => {
     );
   });
 });
+
+function typesOf(text: string) {
+  return eventFilterFrom([["type", text]]).types;
+}

@@ -78,8 +78,6 @@ describe("what the command line prints", () => {
   });
 
   it("shows ports as docker does, neighbours as one range", () => {
-    const port = (containerPort: number, hostPort = 0, hostIp = "", protocol = "tcp") =>
-      create(PortSchema, { containerPort, hostPort, hostIp, protocol });
     assert.equal(containerPorts([]), "");
     assert.equal(containerPorts([port(443), port(80), port(81)]), "80-81/tcp, 443/tcp");
     assert.equal(
@@ -104,3 +102,7 @@ describe("what the command line prints", () => {
     assert.equal(JSON.stringify(parseEngineJson(text)), text);
   });
 });
+
+function port(containerPort: number, hostPort = 0, hostIp = "", protocol = "tcp") {
+  return create(PortSchema, { containerPort, hostPort, hostIp, protocol });
+}
