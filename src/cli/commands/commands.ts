@@ -96,7 +96,8 @@ function rowOf(command: Command, nowMs: number, { paint }: Invocation): string[]
     escapeText(command.id),
     escapeText(command.hostName),
     escapeText(command.operation),
-    escapeText(command.container),
+    // A whole id would make the table twice as wide; `get` and --json tell it.
+    escapeText(command.container.replace(/^([0-9a-f]{12})[0-9a-f]{52}$/, "$1")),
     paint(meaningOf(command.state), commandStateWord(command.state)),
     escapeText(command.reason),
     agoInWords(command.createTime, nowMs),
