@@ -8,6 +8,9 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/googl
 /** The `domain` of every `google.rpc.ErrorInfo` that Fairlead sends. */
 export const errorDomain = "fairlead.dev";
 
+// Details travel in a header or a trailer, which peers bound to 64 KiB and less; whoever mends these sees the others.
+const maxViolations = 64;
+
 /** One detail of an error as it travels: the full name of a message, and the message. */
 export interface EncodedDetail {
   /** For example "google.rpc.ErrorInfo". */
@@ -31,7 +34,7 @@ export function messagesOfError(error: FleetError): ErrorDetail[] {
   const info = create(ErrorInfoSchema, { reason, domain: errorDomain, metadata });
   const details: ErrorDetail[] = [{ desc: ErrorInfoSchema, value: info }];
   if (violations.length > 0) {
-    const badRequest = create(BadRequestSchema, { fieldViolations: [...violations] });
+    const badRequest = create(BadRequestSchema, { fieldViolations: violations.slice(0, maxViolations) });
     details.push({ desc: BadRequestSchema, value: badRequest });
   }
   if (retryAfterMs !== undefined) {

@@ -23,10 +23,12 @@ export function grpcErrorFrom(error: unknown, logger: Logger): GrpcError {
     typeUrl: `${typePrefix}${type}`,
     value,
   }));
-  const status = create(StatusSchema, { code, message: known.message, details });
+  // grpc-js escapes the text with encodeURI, which throws, outside of anybody's reach, when half a character is in it.
+  const message = known.message.toWellFormed();
+  const status = create(StatusSchema, { code, message, details });
   const metadata = new Metadata();
   metadata.set(detailsTrailer, Buffer.from(toBinary(StatusSchema, status)));
-  return Object.assign(new Error(known.message), { code, details: known.message, metadata });
+  return Object.assign(new Error(message), { code, details: message, metadata });
 }
 
 /**
