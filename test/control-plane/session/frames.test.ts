@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import assert from "node:assert/strict";
 import { AgentStreamRequestSchema } from "../../../src/gen/fairlead/agent/v1/agent_service_pb.js";
 import { AgentFrameSchema } from "../../../src/gen/fairlead/agent/v1/frame_pb.js";
@@ -46,6 +46,12 @@ function frameOf(bytes: number): Uint8Array {
   const { number } = AgentStreamRequestSchema.field.frame;
   return new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(padding).finish();
 }
+
+function time(seconds: bigint, nanos = 0): Timestamp {
+  return create(TimestampSchema, { seconds, nanos });
+}
+
+const never = time(2n ** 60n);
 
 describe("frames", () => {
   it("S03 a second Hello ends the session with INVALID_ARGUMENT", async () => {
@@ -171,8 +177,6 @@ describe("frames", () => {
   it("S13 a time that no calendar has costs its item, and nobody who lists", async () => {
     await using plane = await testControlPlane();
     const agent = await plane.enrolled();
-    const time = (seconds: bigint, nanos = 0) => create(TimestampSchema, { seconds, nanos });
-    const never = time(2n ** 60n);
     agent.send({
       inventory: [
         seen({ id: idOf("a"), name: "timeless", createdTime: never }),

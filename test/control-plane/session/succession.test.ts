@@ -14,6 +14,8 @@ async function onlineInApi(plane: TestControlPlane): Promise<boolean[]> {
   return hosts.map(({ online }) => online);
 }
 
+const over = new FleetError("SESSION_LOST", "the test is over");
+
 /** What may happen to an agent's streams, and how many turns of the event loop later the next thing happens. */
 const step = fc.record({
   what: fc.constantFrom("open" as const, "close" as const, "half-close" as const),
@@ -121,8 +123,7 @@ describe("succession of sessions", () => {
       await onlineInApi(plane),
       agents.map(() => true),
     );
-    for (const session of [...sessions.all()])
-      session.end(new FleetError("SESSION_LOST", "the test is over"));
+    for (const session of sessions.all()) session.end(over);
     await eventually(async () => !(await onlineInApi(plane)).includes(true), "all hosts are offline");
   });
 });
