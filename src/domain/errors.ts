@@ -30,6 +30,7 @@ export const reasonTraits = {
   HOST_AMBIGUOUS: final,
   COMMAND_NOT_FOUND: final,
   TOKEN_NOT_FOUND: final,
+  KEY_NOT_FOUND: final,
   CONTAINER_NOT_FOUND: final,
   CONTAINER_AMBIGUOUS: final,
   IMAGE_NOT_FOUND: final,

@@ -61,7 +61,7 @@ const maxTimeoutMs = 2_147_483_647;
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const drain = new Drain();
   const router = createRouter(options, drain);
-  const pages = createPlainPages(options.health, servicesOf(router));
+  const pages = createPlainPages(options.health, servicesOf(router), options.authenticate);
   const answer = createConnectListener(router, pages, options.logger);
   const requests = new OpenSet<HttpResponse>();
   const port = await openHttpPort({

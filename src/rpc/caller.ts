@@ -1,5 +1,6 @@
 import { createContextKey } from "@connectrpc/connect";
 import type { ContextKey } from "@connectrpc/connect";
+import type { FleetError } from "../domain/errors.ts";
 import type { Role } from "../gen/fairlead/access/v1/role_pb.js";
 
 /** Who makes a call. */
@@ -8,13 +9,22 @@ export interface Caller {
   readonly name: string;
   /** What it may do: all that this role and the roles before it may. */
   readonly role: Role;
+  /** Id of its API key, for the events. Undefined: it has none. */
+  readonly keyId?: string | undefined;
+  /** What of the fleet exists for it, in terms of whoever answers its calls. Undefined: everything. */
+  readonly scope?: unknown;
+  /**
+   * Calls the listener, once, when it may no longer call, or at once when it has come to that already. Returns how to
+   * take the listener off again. Undefined: it may for ever.
+   */
+  onEnd?(listener: (reason: FleetError) => void): () => void;
 }
 
 /**
- * Says who calls, by the headers of the call. Throws a `FleetError` with `UNAUTHENTICATED` when they do not tell.
+ * Says who calls, by the headers of the call and the network address that it comes from. Throws a `FleetError` with `UNAUTHENTICATED` when they do not tell.
  * Runs before anything else looks at the call.
  */
-export type Authenticate = (headers: Headers) => Caller | Promise<Caller>;
+export type Authenticate = (headers: Headers, address: string) => Caller | Promise<Caller>;
 
 /** Where a handler finds its caller: `context.values.get(callerKey)`. Set for every call that reaches a handler. */
 export const callerKey: ContextKey<Caller | undefined> = createContextKey<Caller | undefined>(undefined, {

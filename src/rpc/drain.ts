@@ -1,7 +1,6 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { FleetError } from "../domain/errors.ts";
-import { linkSignal, untilAborted } from "../resilience/signals.ts";
-import type { LinkedSignal } from "../resilience/signals.ts";
+import { answerUntil } from "./endable-stream.ts";
 
 /** The word that a server takes no more work, and whoever wants to hear it. */
 export class Drain {
@@ -43,36 +42,10 @@ export class Drain {
 export function createDrainInterceptor(drain: Drain): Interceptor {
   return (next) => async (request) => {
     if (drain.begun) throw draining();
-    if (!request.stream) return next(request);
-    const link = linkSignal(request.signal);
-    const forget = drain.onBegin(() => link.abort(draining()));
-    const release = () => {
-      forget();
-      link.release();
-    };
-    try {
-      const response = await untilAborted(next({ ...request, signal: link.signal }), link.signal);
-      return response.stream ? { ...response, message: endable(response.message, link, release) } : response;
-    } catch (error) {
-      release();
-      throw error;
-    }
+    return request.stream
+      ? answerUntil(request, next, (end) => drain.onBegin(() => end(draining())))
+      : next(request);
   };
-}
-
-async function* endable<Item>(items: AsyncIterable<Item>, link: LinkedSignal, release: () => void) {
-  const iterator = items[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const item = await untilAborted(iterator.next(), link.signal);
-      if (item.done === true) return;
-      yield item.value;
-    }
-  } finally {
-    release();
-    // Not awaited: it waits for a handler that may not heed its signal.
-    iterator.return?.().catch(() => {});
-  }
 }
 
 function draining(): FleetError {

@@ -1,15 +1,19 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { FleetError } from "../domain/errors.ts";
+import { Role } from "../gen/fairlead/access/v1/role_pb.js";
+import type { Authenticate } from "./caller.ts";
 import type { HealthStates } from "./health.ts";
 import type { HttpRequest, HttpResponse } from "./http-port.ts";
 
 /**
- * Answers everything that is not an RPC: `/healthz` (the process lives), `/readyz` (all its parts serve), a page at
- * `/` that says what this is, and advice for everything else.
+ * Answers everything that is not an RPC: to anybody `/healthz` (the process lives) and `/readyz` (all its parts serve);
+ * to those who may read a page at `/` that says what this is, and advice for everything else.
  */
 export function createPlainPages(
   health: HealthStates,
   services: readonly DescService[],
+  authenticate: Authenticate,
 ): (request: HttpRequest, response: HttpResponse) => void {
   return (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0];
@@ -18,16 +22,44 @@ export function createPlainPages(
       send(response, 200, "text/plain; charset=utf-8", "ok\n");
     } else if (path === "/readyz" && reads) {
       sendReadiness(response, health);
-    } else if (path === "/" && reads) {
-      send(response, 200, "text/plain; charset=utf-8", frontPage(authorityOf(request), services));
     } else {
-      sendProblem(response, 404, {
-        code: "not_found",
-        message: `nothing is served at ${request.method} ${path}; RPCs are at POST /<service>/<method>`,
-        services: services.map(({ typeName }) => typeName),
+      void refusal(request, authenticate).then((problem) => {
+        if (problem !== undefined) {
+          sendProblem(response, problem.code === "unauthenticated" ? 401 : 403, problem);
+        } else if (path === "/" && reads) {
+          send(response, 200, "text/plain; charset=utf-8", frontPage(authorityOf(request), services));
+        } else {
+          sendProblem(response, 404, {
+            code: "not_found",
+            message: `nothing is served at ${request.method} ${path}; RPCs are at POST /<service>/<method>`,
+            services: services.map(({ typeName }) => typeName),
+          });
+        }
       });
     }
   };
+}
+
+/**
+ * Why a request that is no RPC is not answered: its caller is not known, or may not even read. Undefined: it is answered. Never
+ * rejects.
+ */
+export async function refusal(
+  request: HttpRequest,
+  authenticate: Authenticate,
+): Promise<{ readonly code: string; readonly message: string } | undefined> {
+  const headers = new Headers();
+  const { authorization } = request.headers;
+  if (authorization !== undefined) headers.set("authorization", authorization);
+  try {
+    const { role } = await authenticate(headers, request.socket.remoteAddress ?? "");
+    return role >= Role.VIEWER
+      ? undefined
+      : { code: "permission_denied", message: "this needs the role viewer" };
+  } catch (error) {
+    const message = error instanceof FleetError ? error.message : "who calls could not be found out";
+    return { code: "unauthenticated", message };
+  }
 }
 
 /** Answers with a status and a JSON object, in the shape of a Connect error. */

@@ -3,8 +3,9 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { FleetError } from "../domain/errors.ts";
 import { required_role, Role } from "../gen/fairlead/access/v1/role_pb.js";
-import { callerKey } from "./caller.ts";
+import { callerKey, peerAddressKey } from "./caller.ts";
 import type { Authenticate, Caller } from "./caller.ts";
+import { answerUntil } from "./endable-stream.ts";
 
 // These schemas are not ours, so they cannot state a role themselves.
 const rolesOfForeignServices: ReadonlyMap<string, Role> = new Map([
@@ -23,12 +24,14 @@ export function requiredRole(method: DescMethod): Role {
 
 /**
  * Finds out who calls, keeps it under `callerKey`, and refuses whoever has less than the RPC's role with
- * `PERMISSION_DENIED`. A public RPC is open without asking. An RPC without a role refuses everybody.
+ * `PERMISSION_DENIED`. A public RPC is open without asking. An RPC without a role refuses everybody. A stream ends when
+ * its caller may no longer call; a call with one answer is left to finish.
  */
 export function createRoleInterceptor(authenticate: Authenticate): Interceptor {
   return (next) => async (request) => {
     const required = requiredRole(request.method);
-    const caller = required === Role.PUBLIC ? anyone : await authenticate(request.header);
+    const address = request.contextValues.get(peerAddressKey);
+    const caller = required === Role.PUBLIC ? anyone : await authenticate(request.header, address);
     request.contextValues.set(callerKey, caller);
     const rpc = `${request.service.typeName}/${request.method.name}`;
     if (required === Role.UNSPECIFIED) {
@@ -39,7 +42,9 @@ export function createRoleInterceptor(authenticate: Authenticate): Interceptor {
         metadata: { required_role: nameOf(required), role: nameOf(caller.role) },
       });
     }
-    return next(request);
+    return request.stream && caller.onEnd !== undefined
+      ? answerUntil(request, next, (end) => caller.onEnd?.(end))
+      : next(request);
   };
 }
 

@@ -20,6 +20,7 @@ export const statusOfReason = {
   HOST_AMBIGUOUS: Code.FailedPrecondition,
   COMMAND_NOT_FOUND: Code.NotFound,
   TOKEN_NOT_FOUND: Code.NotFound,
+  KEY_NOT_FOUND: Code.NotFound,
   CONTAINER_NOT_FOUND: Code.NotFound,
   CONTAINER_AMBIGUOUS: Code.FailedPrecondition,
   IMAGE_NOT_FOUND: Code.NotFound,
