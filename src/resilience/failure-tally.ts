@@ -3,7 +3,7 @@ import type { TimerWheel } from "./timer-wheel.ts";
 
 /** When failures begin to cost time. */
 export interface FailureTallySettings {
-  /** How many failures within a minute cost nothing. */
+  /** How many failures within a minute cost nothing. Infinity: none ever does. */
   readonly free: number;
   /** What each further one adds to the delay, in milliseconds. */
   readonly stepMs: number;
@@ -35,6 +35,7 @@ export class FailureTally {
   /** Notes a failure. */
   failed(who: string): void {
     const { free, stepMs, maxMs } = this.#settings;
+    if (free === Number.POSITIVE_INFINITY) return;
     // No more than decide the longest delay, however many there were.
     const most = free + Math.ceil(maxMs / stepMs);
     this.#failedAt.set(who, [...this.#recent(who), this.#clock.monotonic()].slice(-most));

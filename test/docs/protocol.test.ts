@@ -75,11 +75,15 @@ describe("docs/protocol.md", () => {
 
   it("states the limits that sessions are really held to", () => {
     const limits = section(page, "## Limits");
-    const { handshakeTimeoutMs, maxHandshakes, maxFrameBytes, maxQueuedBytes, maxUnstoredEvents } =
+    const { handshakeTimeoutMs, maxHandshakes, maxHandshakesEach, maxWaitingStreams } =
       defaultSessionSettings;
+    const { maxFailedHandshakes, maxFrameBytes, maxQueuedBytes, maxUnstoredEvents } = defaultSessionSettings;
     const stated = [
       `to the hello | ${handshakeTimeoutMs / 1000} s |`,
       `in all | ${count(maxHandshakes)} |`,
+      `/64) | ${count(maxHandshakesEach)} |`,
+      `included | ${count(maxWaitingStreams)} |`,
+      `a minute | ${count(maxFailedHandshakes)} |`,
       `serialised frame | ${maxFrameBytes / 1024} KiB |`,
       `slow agent | ${maxQueuedBytes / 1024 / 1024} MiB |`,
       `to be stored | ${count(maxUnstoredEvents)} |`,

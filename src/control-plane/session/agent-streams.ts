@@ -18,7 +18,8 @@ import { AgentSession, type SessionIdentity } from "./agent-session.ts";
 import { CloneGuard } from "./clone-guard.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { FrameIntake } from "./frame-intake.ts";
-import { type Handshaken, shakeHands } from "./handshake.ts";
+import type { Handshaken } from "./handshake.ts";
+import { Reception } from "./reception.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { SessionSettings } from "./session-settings.ts";
@@ -45,7 +46,7 @@ const cloneRetryAfterMs = 60_000;
 /** Leads each stream of an agent from its first byte to its end: handshake, admission, frames, farewell. */
 export class AgentStreams {
   readonly #parts: AgentStreamsParts;
-  readonly #handshakes = new Set<AbortController>();
+  readonly #reception: Reception;
   readonly #running = new Set<Promise<void>>();
   readonly #clones = new CloneGuard();
   readonly #observer: SessionObserver;
@@ -53,12 +54,13 @@ export class AgentStreams {
 
   constructor(parts: AgentStreamsParts) {
     this.#parts = parts;
+    this.#reception = new Reception(parts);
     this.#observer = parts.observer ?? unobservedSessions;
   }
 
   /** How many streams have no identity yet. */
   get handshakes(): number {
-    return this.#handshakes.size;
+    return this.#reception.size;
   }
 
   /** Takes a new stream. Never throws; whatever goes wrong ends the stream with its reason. */
@@ -74,7 +76,7 @@ export class AgentStreams {
     this.#draining = new FleetError("DRAINING", "the control plane is going away", {
       retryAfterMs: reconnectAfterMs,
     });
-    for (const handshake of this.#handshakes) handshake.abort(this.#draining);
+    this.#reception.dismiss(this.#draining);
     const drain = { reason: this.#draining.message, reconnectAfter: durationFromMs(reconnectAfterMs) };
     const frame = toBinary(ControlFrameSchema, create(ControlFrameSchema, { drain }));
     for (const session of this.#parts.registry.all()) session.send(frame);
@@ -89,7 +91,8 @@ export class AgentStreams {
   }
 
   async #serve(call: AgentCall): Promise<void> {
-    const handshaken = await this.#handshake(call);
+    if (this.#draining !== undefined) throw this.#draining;
+    const handshaken = await this.#reception.receive(call);
     const session = await this.#open(call, handshaken);
     const reason = await session.ended;
     await this.#farewell(session, reason);
@@ -105,29 +108,6 @@ export class AgentStreams {
     call.emit("error", grpcErrorFrom(error, logger));
     // What still arrives is read and thrown away, so that the stream can end.
     call.resume();
-  }
-
-  async #handshake(call: AgentCall): Promise<Handshaken> {
-    const { enrolment, settings, wheel } = this.#parts;
-    if (this.#draining !== undefined) throw this.#draining;
-    if (this.#handshakes.size >= settings.maxHandshakes) {
-      throw new FleetError("OVERLOADED", "too many agents are introducing themselves at once", {
-        retryAfterMs: 5_000,
-      });
-    }
-    const handshake = new AbortController();
-    this.#handshakes.add(handshake);
-    const timeout = wheel.schedule(settings.handshakeTimeoutMs, () =>
-      handshake.abort(
-        new FleetError("HANDSHAKE_TIMEOUT", `no Hello came within ${settings.handshakeTimeoutMs} ms`),
-      ),
-    );
-    try {
-      return await shakeHands(call, enrolment, handshake.signal);
-    } finally {
-      timeout.cancel();
-      this.#handshakes.delete(handshake);
-    }
   }
 
   /** The epoch is stored before the welcome is sent, and the older session is over before this one takes commands. */

@@ -46,7 +46,8 @@ export async function agentsHarness(
     inventory: new FleetInventory(),
     enrolment: new Enrolment({ ...base, events }),
     traffic: { ...noTraffic, ...options.traffic },
-    settings: { ...defaultSessionSettings, ...options.settings },
+    // Tests fail on purpose, and all of them from one address.
+    settings: { ...defaultSessionSettings, maxFailedHandshakes: Number.POSITIVE_INFINITY, ...options.settings },
   });
   const listener = await startAgentsListener({
     host: "127.0.0.1",

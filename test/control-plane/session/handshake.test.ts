@@ -31,8 +31,6 @@ describe("handshake", () => {
     await using plane = await testControlPlane({ session: { handshakeTimeoutMs: 60, maxHandshakes: 2 } });
     const silent = [plane.stream(), plane.stream()];
     await Promise.all(silent.map((agent) => agent.challenge()));
-    const busy = await rejection(plane.stream().challenge(), "OVERLOADED");
-    assert.ok((busy.retryAfterMs ?? 0) > 0);
     for (const agent of silent) {
       assert.equal((await agent.ended).reason, "HANDSHAKE_TIMEOUT");
       assert.equal((await agent.status).code, 4);
