@@ -1,0 +1,32 @@
+import { commandTests } from "./fleet-command-tests.ts";
+import type { MakeFleetEngine } from "./fleet-engine.ts";
+import { eventTests } from "./fleet-event-tests.ts";
+import { FleetKit } from "./fleet-kit.ts";
+import { listTests } from "./fleet-list-tests.ts";
+import { operationTests } from "./fleet-operation-tests.ts";
+import { outageTests } from "./fleet-outage-tests.ts";
+import { sessionTests } from "./fleet-session-tests.ts";
+
+/** The suite that a fleet passes on every engine: control plane, agents and engine as they are, seen through the API. */
+export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
+  describe(name, function () {
+    this.timeout(20_000);
+    this.slow(5_000);
+
+    describe("of two hosts", () => {
+      const kit = new FleetKit();
+      before(async function () {
+        await kit.begin(this, makeEngine);
+      });
+      after(() => kit.end());
+
+      listTests(kit);
+      operationTests(kit);
+      commandTests(kit);
+      eventTests(kit);
+      sessionTests(kit);
+    });
+
+    outageTests(makeEngine);
+  });
+}
