@@ -15,6 +15,7 @@ import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
+import { isPlainlyValid } from "../../rpc/plain-validity.ts";
 import { isTime, timestampViolations } from "../../rpc/timestamp-violations.ts";
 import type { EventDraft, EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
@@ -231,6 +232,7 @@ export class FrameIntake {
 }
 
 function itemViolations<Desc extends DescMessage>(schema: Desc, item: MessageShape<Desc>): FieldViolation[] {
+  if (isPlainlyValid(schema, item)) return [];
   const violations = violationsOf(schema, item);
   return violations.length > 0 ? violations : timestampViolations(schema, item);
 }

@@ -1,0 +1,171 @@
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  type Message,
+  type MessageInitShape,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { createValidator } from "@bufbuild/protovalidate";
+import fc from "fast-check";
+import assert from "node:assert/strict";
+import {
+  AcceptanceSchema,
+  CommandResultSchema,
+  CommandSchema,
+  ResultPartSchema,
+} from "../../src/gen/fairlead/agent/v1/command_pb.js";
+import { AgentFrameSchema, ControlFrameSchema } from "../../src/gen/fairlead/agent/v1/frame_pb.js";
+import { HelloSchema } from "../../src/gen/fairlead/agent/v1/handshake_pb.js";
+import { HostEventSchema, InventoryUpdateSchema } from "../../src/gen/fairlead/agent/v1/inventory_pb.js";
+import { CommandService } from "../../src/gen/fairlead/command/v1/command_service_pb.js";
+import { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
+import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
+import { isPlainlyValid } from "../../src/rpc/plain-validity.ts";
+import { timestampViolations } from "../../src/rpc/timestamp-violations.ts";
+
+const frames: readonly DescMessage[] = [AgentFrameSchema, ControlFrameSchema];
+
+const schemas: readonly DescMessage[] = [
+  ...frames,
+  CommandSchema,
+  AcceptanceSchema,
+  CommandResultSchema,
+  ResultPartSchema,
+  HelloSchema,
+  HostEventSchema,
+  InventoryUpdateSchema,
+  ...[ContainerService, CommandService, EventService].flatMap(({ methods }) =>
+    methods.map(({ input }) => input),
+  ),
+];
+
+const validator = createValidator();
+const container = {
+  id: "0".repeat(64),
+  name: "web",
+  labels: { role: "web" },
+  createdTime: timestampFromMs(1),
+};
+
+describe("isPlainlyValid", () => {
+  // Lists of times and depths are kept small, so that good messages are as frequent as bad ones.
+  for (const schema of schemas) {
+    it(`V02 never calls a ${schema.typeName} good that the whole validator refuses`, () => {
+      fc.assert(
+        fc.property(messages(schema, 4), (init) => {
+          const message = create(schema, init);
+          if (!isPlainlyValid(schema, message)) return;
+          assert.equal(validator.validate(schema, message).kind, "valid");
+          // A frame's rules leave its items out: each is looked at by itself.
+          if (!frames.includes(schema)) assert.deepEqual(timestampViolations(schema, message), []);
+        }),
+        { numRuns: 150 },
+      );
+    });
+  }
+
+  it("knows what streams mostly carry without the whole validator", () => {
+    const usual: [DescMessage, object][] = [
+      [CommandSchema, { commandId: "a", attempt: 1, timeout: { seconds: 30n, nanos: 0 } }],
+      [CommandSchema, { commandId: "a", operation: { operation: inspection } }],
+      [AcceptanceSchema, { commandId: "a", attempt: 1 }],
+      [CommandResultSchema, { commandId: "a", end: { case: "outcome", value: { detail: shown } } }],
+      [CommandResultSchema, { commandId: "a", end: { case: "failure", value: { reason: "CONFLICT" } } }],
+      [InventoryUpdateSchema, { update: { case: "container", value: container } }],
+      [AgentFrameSchema, { acceptances: [{ commandId: "" }], sentTime: timestampFromMs(1) }],
+    ];
+    for (const [schema, init] of usual) {
+      assert.ok(isPlainlyValid(schema, create(schema, init as MessageInitShape<typeof schema>)), schema.name);
+    }
+  });
+
+  it("leaves every broken bound to the whole validator", () => {
+    const broken: [DescMessage, object][] = [
+      [CommandSchema, { commandId: "" }],
+      [CommandSchema, { commandId: "x".repeat(65) }],
+      [CommandSchema, { commandId: "a", timeout: {} }],
+      [CommandSchema, { commandId: "a", timeout: { seconds: 86_401n, nanos: 0 } }],
+      [ResultPartSchema, { commandId: "a", index: 4_096 }],
+      [ResultPartSchema, { commandId: "a", data: new Uint8Array(49_153) }],
+      [CommandResultSchema, { commandId: "a", end: { case: "failure", value: { reason: "no" } } }],
+      [CommandResultSchema, { commandId: "a", endedTime: { seconds: 2n ** 60n, nanos: 0 } }],
+      [AgentFrameSchema, { acceptances: Array.from({ length: 4_097 }, () => ({ commandId: "a" })) }],
+    ];
+    for (const [schema, init] of broken) {
+      assert.ok(
+        !isPlainlyValid(schema, create(schema, init as MessageInitShape<typeof schema>)),
+        schema.name,
+      );
+    }
+  });
+});
+
+const inspection = { case: "inspectContainer", value: { container: "web" } };
+const shown = { case: "inspection", value: { container, engineJson: "{}" } };
+
+/** Messages of a schema whose values lie at both sides of the usual bounds. */
+function messages(schema: DescMessage, depth: number): fc.Arbitrary<Message> {
+  const single = schema.fields.filter(({ oneof }) => oneof === undefined);
+  const parts: Record<string, fc.Arbitrary<unknown>> = {};
+  for (const field of single) {
+    if (field.message === undefined || depth > 0) parts[field.localName] = fieldValues(field, depth);
+  }
+  for (const { localName, fields } of schema.oneofs) {
+    const cases = fields
+      .filter(({ message }) => message === undefined || depth > 0)
+      .map((field) => fc.record({ case: fc.constant(field.localName), value: fieldValues(field, depth) }));
+    if (cases.length > 0) parts[localName] = fc.oneof(...cases);
+  }
+  return fc.record(parts, { requiredKeys: [] }) as unknown as fc.Arbitrary<Message>;
+}
+
+function fieldValues(field: DescField, depth: number): fc.Arbitrary<unknown> {
+  switch (field.fieldKind) {
+    case "list":
+      return fc.array(elements(field, depth), { maxLength: 2 });
+    case "map":
+      return fc.dictionary(texts, elements(field, depth), { maxKeys: 2 });
+    default:
+      return elements(field, depth);
+  }
+}
+
+function elements(field: DescField, depth: number): fc.Arbitrary<unknown> {
+  if (field.message !== undefined) return messages(field.message, depth - 1);
+  if (field.enum !== undefined) return fc.nat(20);
+  switch (field.scalar) {
+    case ScalarType.STRING:
+      return texts;
+    case ScalarType.BYTES:
+      return fc.constantFrom(0, 1, 16, 32, 64, 65).map((length) => new Uint8Array(length));
+    case ScalarType.BOOL:
+      return fc.boolean();
+    case ScalarType.INT64:
+    case ScalarType.SINT64:
+    case ScalarType.SFIXED64:
+      return fc.constantFrom(0n, 1n, -1n, 3_600n, 86_400n, 86_401n, 2n ** 60n);
+    case ScalarType.UINT64:
+    case ScalarType.FIXED64:
+      return fc.constantFrom(0n, 1n, 86_400n, 2n ** 60n);
+    case ScalarType.INT32:
+      return fc.constantFrom(0, 1, -1, 999_999_999, 1_000_000_000);
+    default:
+      return fc.constantFrom(0, 1, 4_095, 4_096, 65_535, 65_536, 4_294_967_295);
+  }
+}
+
+const texts = fc.oneof(
+  fc.constantFrom(
+    "a",
+    "web-1",
+    "CONFLICT",
+    "x".repeat(64),
+    "y".repeat(65),
+    "\u{1f600}",
+    "a\n",
+    "é".repeat(255),
+  ),
+  fc.string({ maxLength: 6, unit: "grapheme" }),
+);
