@@ -66,9 +66,9 @@ export class CommandJournal {
     return this.#open.get(commandId)?.record;
   }
 
-  /** An agent's commands that have not ended, oldest first. */
+  /** An agent's commands that have not ended and whose end is not just being written, oldest first. */
   openOf(agentId: string): CommandRecord[] {
-    return [...(this.#openByAgent.get(agentId) ?? [])].flatMap((id) => this.open(id) ?? []);
+    return [...(this.#openByAgent.get(agentId) ?? [])].flatMap((id) => this.#goingOn(id)?.record ?? []);
   }
 
   /** All commands that have not ended, oldest first. */
@@ -92,16 +92,28 @@ export class CommandJournal {
     this.#remember(record);
   }
 
-  /** Notes that a command went on. Ignored when it has ended, or ends just now. Not waited for: losing it loses nothing. */
+  /** Notes that a command went on. Ignored when it has ended, or ends just now. Not waited for: losing it must lose nothing. */
   advance(commandId: string, progress: CommandProgress): void {
-    const open = this.#open.get(commandId);
-    if (open === undefined || open.ending || !canBecome(open.record.state, progress.state)) return;
+    void this.advanceSafely(commandId, progress);
+  }
+
+  /**
+   * Notes that a command went on. Resolves when that is committed, to the command as it is then; to undefined when it has ended, ends just
+   * now, or could not be stored.
+   */
+  async advanceSafely(commandId: string, progress: CommandProgress): Promise<CommandRecord | undefined> {
+    const open = this.#goingOn(commandId);
+    if (open === undefined || !canBecome(open.record.state, progress.state)) return undefined;
     const advanced = { ...open.record, ...progress };
     open.record = { ...advanced, transitions: [...advanced.transitions, this.#transition(advanced)] };
     for (const watcher of open.watchers) watcher.changed?.(open.record);
-    this.#storage.commit({ commands: [open.record] }).catch((error: unknown) => {
+    try {
+      await this.#storage.commit({ commands: [open.record] });
+    } catch (error) {
       this.#logger.error({ err: error, command_id: commandId }, "a command's progress could not be stored");
-    });
+      return undefined;
+    }
+    return this.#goingOn(commandId)?.record;
   }
 
   /**
@@ -109,8 +121,8 @@ export class CommandJournal {
    * when the end cannot be stored; the command is then still open.
    */
   async end(commandId: string, end: EndOfCommand): Promise<boolean> {
-    const open = this.#open.get(commandId);
-    if (open === undefined || open.ending) return false;
+    const open = this.#goingOn(commandId);
+    if (open === undefined) return false;
     open.ending = true;
     const endTime = this.#clock.now();
     const ended = { ...open.record, ...end, endTime, payload: nothing };
@@ -132,6 +144,11 @@ export class CommandJournal {
     if (open === undefined) return undefined;
     open.watchers.add(watcher);
     return () => open.watchers.delete(watcher);
+  }
+
+  #goingOn(commandId: string): OpenCommand | undefined {
+    const open = this.#open.get(commandId);
+    return open?.ending === false ? open : undefined;
   }
 
   #remember(record: CommandRecord): void {

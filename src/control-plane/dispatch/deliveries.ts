@@ -10,7 +10,7 @@ import { acknowledgementItem, cancellationItem, commandItem, contentFrom } from 
 import type { Sessions } from "../session/session-registry.ts";
 import type { Circuits } from "./circuits.ts";
 import { type EndOfCommand, endFromError, endFromResult, errorOfEnd } from "./command-end.ts";
-import type { CommandJournal } from "./command-journal.ts";
+import type { CommandJournal, CommandProgress } from "./command-journal.ts";
 import { CommandTimers } from "./command-timers.ts";
 
 /** What deliveries need. */
@@ -46,6 +46,17 @@ export class Deliveries {
     if (session !== undefined) this.#send(session, record);
   }
 
+  /**
+   * Takes over a command that was written as sent in a session that had ended by then, so that it never was. A newer session that began
+   * meanwhile did not find it among the open commands.
+   */
+  resume(written: CommandRecord): void {
+    const record = this.#parts.journal.open(written.id);
+    const session = this.#parts.sessions.current(written.agentId);
+    if (session === undefined || record?.sessionEpoch !== written.sessionEpoch) return;
+    this.#sendAgain(session, record);
+  }
+
   /** The agent has a command in its journal. */
   accepted(session: AgentSession, commandId: string): void {
     const record = this.#openFor(session, commandId);
@@ -58,8 +69,10 @@ export class Deliveries {
     const record = this.#openFor(session, result.commandId);
     if (record === undefined) return false;
     const end = endFromResult(result);
-    // A word about an earlier sending: the command was sent again since, and that sending has its own end.
-    if (end.reason === "STALE_EPOCH" || result.attempt < record.attempt) return true;
+    if (end.reason === "STALE_EPOCH" || result.attempt < record.attempt) {
+      this.#outdated(session, record, result);
+      return true;
+    }
     if (!this.#triesAgain(record, end)) void this.#end(record, end);
     return true;
   }
@@ -98,7 +111,7 @@ export class Deliveries {
       await this.#end(record, endFromError(cancelled(), false));
       return;
     }
-    this.#parts.journal.advance(record.id, { state: record.state, cancelRequested: true });
+    await this.#parts.journal.advanceSafely(record.id, { state: record.state, cancelRequested: true });
     this.#parts.sessions.current(record.agentId)?.send(cancellationItem(record.id));
   }
 
@@ -129,25 +142,64 @@ export class Deliveries {
     if (record.cancelRequested) session.send(cancellationItem(record.id));
   }
 
-  /** Sends the next attempt of a command that waits, or the same attempt of one that never arrived. */
+  /**
+   * A word about an earlier sending: the command was sent again since, and that sending has its own end. Unless that was in an earlier
+   * session: an agent that still holds the end of an earlier attempt never got the later one.
+   */
+  #outdated(session: AgentSession, record: CommandRecord, { attempt }: CommandResult): void {
+    const neverArrived = attempt < record.attempt && record.sessionEpoch < session.identity.epoch;
+    if (record.state === "DISPATCHED" && neverArrived) this.#sendAgain(session, record);
+  }
+
   #send(session: AgentSession, record: CommandRecord): void {
-    const { clock, journal } = this.#parts;
-    const remainingMs = record.expireTime - clock.now();
-    if (remainingMs <= 0) return this.#expired(record.id);
-    const { epoch: sessionEpoch, journalId } = session.identity;
-    const attempt = record.state === "PENDING" ? record.attempt + 1 : record.attempt;
-    const timeoutMs = Math.min(record.timeoutMs, remainingMs);
-    const sending = { commandId: record.id, attempt, sessionEpoch, timeoutMs };
-    // What cannot be sent now waits for the next session: the journal has it, so that nothing is lost.
-    if (!session.send(commandItem(contentFrom(record.payload), sending))) return;
-    this.#timers.cancel(record.id);
-    journal.advance(record.id, {
+    if (record.state === "PENDING") void this.#sendNext(session, record);
+    else this.#sendAgain(session, record);
+  }
+
+  /**
+   * Sends the next attempt of a command that waits. It is written as sent before it is: whoever finds it waiting after a crash may say that
+   * it never ran.
+   */
+  async #sendNext(session: AgentSession, { id, agentId, attempt }: CommandRecord): Promise<void> {
+    const { journal, sessions } = this.#parts;
+    const record = await journal.advanceSafely(id, this.#sending(session, attempt + 1));
+    if (record?.state !== "DISPATCHED" || record.sessionEpoch !== session.identity.epoch) return;
+    // Without this session, the next one finds out from the agent that it never arrived.
+    if (sessions.current(agentId) !== session) return;
+    if (record.cancelRequested) await this.#end(record, endFromError(cancelled(), false));
+    else this.#hand(session, record);
+  }
+
+  /** Sends the same attempt of a command that never arrived. */
+  #sendAgain(session: AgentSession, record: CommandRecord): void {
+    if (!this.#hand(session, record)) return;
+    this.#parts.journal.advance(record.id, this.#sending(session, record.attempt));
+  }
+
+  #sending({ identity }: AgentSession, attempt: number): CommandProgress {
+    const dispatchTime = this.#parts.clock.now();
+    return {
       state: "DISPATCHED",
       attempt,
-      sessionEpoch,
-      journalId,
-      dispatchTime: clock.now(),
-    });
+      sessionEpoch: identity.epoch,
+      journalId: identity.journalId,
+      dispatchTime,
+    };
+  }
+
+  /** False: it is not on its way. What cannot be sent now waits for the next session: the journal has it, so that nothing is lost. */
+  #hand(session: AgentSession, record: CommandRecord): boolean {
+    const remainingMs = record.expireTime - this.#parts.clock.now();
+    if (remainingMs <= 0) {
+      this.#expired(record.id);
+      return false;
+    }
+    const timeoutMs = Math.min(record.timeoutMs, remainingMs);
+    const { id: commandId, attempt } = record;
+    const sending = { commandId, attempt, sessionEpoch: session.identity.epoch, timeoutMs };
+    if (!session.send(commandItem(contentFrom(record.payload), sending))) return false;
+    this.#timers.cancel(record.id);
+    return true;
   }
 
   /** Whether a failed command gets another attempt: nothing was done, tries and time are left, and the way is not known to be closed. */
@@ -170,6 +222,8 @@ export class Deliveries {
       void this.#end(record, lastEnd);
       return;
     }
+    // Should the agent be away, it waits for it no longer than it may.
+    this.#timers.expire(record, () => this.#expired(commandId));
     const session = sessions.current(record.agentId);
     if (session !== undefined) this.#send(session, record);
   }

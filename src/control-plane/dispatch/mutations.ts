@@ -130,6 +130,7 @@ export class Mutations {
     await journal.add(sent);
     // From here on a later session finds it among the open commands and sends it itself; so it does when this one cannot take it now.
     if (sessions.current(host.agentId) === session) session.send(item);
+    else deliveries.resume(sent);
     return sent.id;
   }
 

@@ -3,7 +3,7 @@ import { reasonTraits, type Reason } from "../../../src/domain/errors.ts";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { defaultRetrySettings } from "../../../src/resilience/retry-schedule.ts";
-import { testControlPlane } from "../../support/control-plane-harness.ts";
+import { eventually, testControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, inspectWeb, rejection, stopWeb } from "../../support/dispatching.ts";
 
 const quick = { dispatch: { retry: { ...defaultRetrySettings, initialDelayMs: 40 } } };
@@ -133,5 +133,42 @@ describe("retries", () => {
     assert.deepEqual([second.commandId, second.attempt], [first.commandId, 2]);
     back.succeed(second, true);
     await back.frame((frame) => frame.acknowledgedCommandIds.includes(first.commandId));
+  });
+
+  it("C28 an attempt that never arrived is sent again, although the agent still holds the end of the one before", async () => {
+    await using fleet = await testControlPlane(quick);
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const first = await agent.command();
+    agent.fail(first, "ENGINE_UNAVAILABLE", "no engine there");
+    assert.equal((await agent.command()).attempt, 2);
+    agent.close();
+    const back = await fleet.returned(agent, { heldResultCommandIds: [first.commandId] });
+    back.fail(first, "ENGINE_UNAVAILABLE", "no engine there");
+    back.fail(first, "ENGINE_UNAVAILABLE", "an echo");
+    const second = await back.command();
+    assert.deepEqual([second.commandId, second.attempt], [first.commandId, 2]);
+    back.succeed(second, true);
+    assert.equal((await call).outcome?.changed, true);
+    assert.equal(back.frames.flatMap((frame) => frame.commands).length, 1);
+  });
+
+  it("C30 a retry that is due while the agent is away expires when its time is over", async () => {
+    await using fleet = await testControlPlane({
+      dispatch: { retry: { ...defaultRetrySettings, initialDelayMs: 300 } },
+    });
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb, { timeoutMs: 1_000 });
+    const { commandId } = await agent.command();
+    const isNow = (state: CommandState, what: string) =>
+      eventually(async () => {
+        const { command } = await fleet.client(CommandService).getCommand({ id: commandId });
+        return command?.state === state;
+      }, what);
+    agent.fail({ commandId, attempt: 1 }, "ENGINE_UNAVAILABLE", "no engine there");
+    await isNow(CommandState.PENDING, "it waits for its next attempt");
+    agent.close();
+    await call.catch(() => undefined);
+    await isNow(CommandState.EXPIRED, "it has expired");
   });
 });

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { CommandJournal } from "../../../src/control-plane/dispatch/command-journal.ts";
+import { defaultDispatchSettings, Dispatcher } from "../../../src/control-plane/dispatch/dispatcher.ts";
+import { EventLog } from "../../../src/control-plane/events/event-log.ts";
+import type { AgentSession } from "../../../src/control-plane/session/agent-session.ts";
+import type { Command } from "../../../src/gen/fairlead/agent/v1/command_pb.js";
+import { ControlFrameSchema } from "../../../src/gen/fairlead/agent/v1/frame_pb.js";
+import { HelloSchema } from "../../../src/gen/fairlead/agent/v1/handshake_pb.js";
+import { OperationSchema } from "../../../src/gen/fairlead/agent/v1/operation_pb.js";
+import { systemClock } from "../../../src/resilience/clock.ts";
+import { neverAborted } from "../../../src/resilience/signals.ts";
+import { TimerWheel } from "../../../src/resilience/timer-wheel.ts";
+import type { Storage } from "../../../src/storage/storage.ts";
+import { silent, TemporaryStorage } from "../../storage/temporary-storage.ts";
+import { eventually } from "../../support/control-plane-harness.ts";
+
+const agentId = "agent-1";
+const stopWeb = create(OperationSchema, {
+  operation: { case: "stopContainer", value: { container: "web" } },
+});
+
+/** A session that only notes what is sent in it. */
+class NotedSession {
+  readonly commands: Command[] = [];
+  readonly identity: AgentSession["identity"];
+  readonly logger = silent;
+
+  constructor(epoch: number, journalId = "journal-1") {
+    const names = { sessionId: `session-${epoch}`, agentId, hostId: "host-1", hostName: "one" };
+    this.identity = { ...names, epoch, journalId, instanceId: "", address: "" };
+  }
+
+  fits(): boolean {
+    return true;
+  }
+
+  send(item: Uint8Array): boolean {
+    this.commands.push(...fromBinary(ControlFrameSchema, item).commands);
+    return true;
+  }
+}
+
+describe("what is written down before it is sent", () => {
+  let folder: TemporaryStorage;
+  let dispatcher: Dispatcher;
+  let current: NotedSession | undefined;
+  let gate: Promise<void>;
+  let openGate: () => void;
+
+  /** From now on nothing is committed, until the gate is opened. */
+  function closeGate(): void {
+    const held = Promise.withResolvers<void>();
+    gate = held.promise;
+    openGate = held.resolve;
+  }
+
+  function enter(session: NotedSession): void {
+    current = session;
+    dispatcher.opened(session as unknown as AgentSession, create(HelloSchema));
+  }
+
+  function dispatch(whenOffline: "queue" | "fail-fast") {
+    const call = dispatcher.dispatch({
+      host: { hostId: "host-1", hostName: "one", agentId },
+      operation: stopWeb,
+      container: "web",
+      timeoutMs: 5_000,
+      whenOffline,
+      caller: "test",
+      requestId: "",
+      requestDigest: new Uint8Array(0),
+      signal: neverAborted,
+    });
+    call.catch(() => undefined);
+    return call;
+  }
+
+  beforeEach(async () => {
+    folder = new TemporaryStorage();
+    const storage = await folder.open();
+    openGate = () => undefined;
+    gate = Promise.resolve();
+    current = undefined;
+    const slow = {
+      commands: storage.commands,
+      commit: (batch: Parameters<Storage["commit"]>[0]) => gate.then(() => storage.commit(batch)),
+    } as Storage;
+    const events = new EventLog({ storage, clock: systemClock, logger: silent });
+    const base = { storage: slow, clock: systemClock, logger: silent, random: Math.random };
+    const journal = new CommandJournal({ ...base, events });
+    dispatcher = new Dispatcher({
+      ...base,
+      wheel: new TimerWheel(),
+      journal,
+      sessions: {
+        current: () => current as unknown as AgentSession,
+        isOnline: () => current !== undefined,
+        size: 1,
+        all: () => [],
+        remove: () => undefined,
+      },
+      settings: defaultDispatchSettings,
+    });
+  });
+
+  afterEach(async () => {
+    openGate();
+    dispatcher.close();
+    await folder.remove();
+  });
+
+  it("C40 a command that waited is on the disk as sent before it is sent", async () => {
+    await dispatch("queue");
+    closeGate();
+    const session = new NotedSession(1);
+    enter(session);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.deepEqual(session.commands, []);
+    openGate();
+    await eventually(() => session.commands.length === 1, "it is sent");
+    assert.deepEqual(folder.query("SELECT state FROM command"), ["DISPATCHED"]);
+  });
+
+  it("C31 a command that is cancelled while it is being written as sent never runs", async () => {
+    const { commandId } = await dispatch("queue");
+    closeGate();
+    const session = new NotedSession(1);
+    enter(session);
+    const cancelled = dispatcher.cancel(commandId, 5_000, neverAborted);
+    openGate();
+    assert.equal((await cancelled).state, "CANCELLED");
+    assert.deepEqual(session.commands, []);
+  });
+
+  it("C31 a command whose cancellation is just being written is not sent to an agent that comes back", async () => {
+    const { commandId } = await dispatch("queue");
+    closeGate();
+    const cancelled = dispatcher.cancel(commandId, 5_000, neverAborted);
+    const session = new NotedSession(1);
+    enter(session);
+    openGate();
+    assert.equal((await cancelled).state, "CANCELLED");
+    assert.deepEqual(session.commands, []);
+  });
+
+  it("C28 a command that is written while a newer session takes over is sent in that one", async () => {
+    enter(new NotedSession(1));
+    closeGate();
+    void dispatch("fail-fast");
+    await new Promise((resolve) => setImmediate(resolve));
+    const session = new NotedSession(2);
+    enter(session);
+    openGate();
+    await eventually(() => session.commands.length === 1, "it is sent");
+    assert.equal(session.commands[0]?.sessionEpoch, 2);
+  });
+});
