@@ -1,0 +1,257 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { AgentSettings } from "./agent-process.ts";
+import type { ControlPlaneReady, ControlPlaneSettings } from "./control-plane-process.ts";
+import { EngineHost, type EngineManners } from "./engine-host.ts";
+import { FaultProxy } from "./fault-proxy.ts";
+import type { Fault, FaultKind } from "./faults.ts";
+import type { Recorder } from "./recorder.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+import { Victim } from "./victim.ts";
+
+/** What a fleet is made of. */
+export interface FleetOptions {
+  /** Where its files go. */
+  readonly folder: string;
+  /** Where the product's sources are: the folder that has `src` and this file's folder. */
+  readonly root: string;
+  readonly agents: number;
+  readonly manners: EngineManners;
+  readonly random: SeededRandom;
+  readonly recorder: Recorder;
+}
+
+/** A host: its engine, its agent's process, and the way from that to the control plane. */
+interface Host {
+  readonly name: string;
+  readonly engine: EngineHost;
+  readonly agent: Victim;
+  readonly proxy: FaultProxy;
+  readonly dataDir: string;
+  incarnation: number;
+  token: string;
+}
+
+/** This project. */
+export const projectRoot = fileURLToPath(new URL("../../..", import.meta.url));
+const scripts = "test/support/chaos";
+const journalFiles = ["journal.db", "journal.db-wal", "journal.db-shm", "journal-id"];
+
+/**
+ * A control plane and agents in processes of their own, engines that outlive them, and proxies between them. Every process
+ * that ends is started again, until `close`.
+ */
+export class Fleet {
+  /** Where callers reach the API, whatever becomes of the control plane. */
+  readonly apiProxy: FaultProxy;
+  readonly engines: ReadonlyMap<string, EngineHost>;
+  readonly #hosts: ReadonlyMap<string, Host>;
+  readonly #options: FleetOptions;
+  readonly #plane: Victim;
+  readonly #ports: Ports;
+  readonly #running = new Set<Promise<void>>();
+  readonly #awayMs = new Map<Victim, number>();
+  readonly #faults = new AbortController();
+  readonly #closing = new AbortController();
+  #listening = Promise.withResolvers<void>();
+
+  private constructor(options: FleetOptions, hosts: readonly Host[], apiProxy: FaultProxy, ports: Ports) {
+    this.#options = options;
+    this.#hosts = new Map(hosts.map((host) => [host.name, host]));
+    this.engines = new Map(hosts.map(({ name, engine }) => [name, engine]));
+    this.apiProxy = apiProxy;
+    this.#ports = ports;
+    this.#plane = victim(options, "control-plane");
+  }
+
+  /** Makes everything and starts the control plane. Agents are started by `enrol`. */
+  static async start(options: FleetOptions): Promise<Fleet> {
+    const ports: Ports = { agents: undefined, api: undefined };
+    const names = Array.from({ length: options.agents }, (_, index) => `host-${index + 1}`);
+    const hosts = await Promise.all(names.map((name) => hostOf(name, options, ports)));
+    const fleet = new Fleet(options, hosts, await FaultProxy.start(() => ports.api), ports);
+    fleet.#keep(fleet.#runControlPlane());
+    await fleet.#listening.promise;
+    return fleet;
+  }
+
+  /** The names of its hosts. */
+  get names(): string[] {
+    return [...this.#hosts.keys()];
+  }
+
+  /** The control plane's own API port, past the proxy. Undefined while it is down. */
+  get apiPort(): number | undefined {
+    return this.#ports.api;
+  }
+
+  /** Starts the agents, each with a token, and waits until all are online. */
+  async enrol(createToken: () => Promise<string>): Promise<void> {
+    await Promise.all(
+      [...this.#hosts.values()].map(async (host) => {
+        host.token = await createToken();
+        const online = Promise.withResolvers<void>();
+        this.#keep(this.#runAgent(host, online.resolve));
+        await online.promise;
+      }),
+    );
+  }
+
+  /** Does something bad. Resolves when it is over, which may be after the next one has begun. */
+  async inflict({ kind, host: name, direction, ms }: Fault): Promise<void> {
+    const host = this.#hosts.get(name);
+    const proxy = host?.proxy ?? this.apiProxy;
+    const { signal } = this.#faults;
+    const deeds: Readonly<Record<FaultKind, () => Promise<void> | void>> = {
+      "kill-agent": () => this.#killAgent(host, false, ms),
+      "kill-agent-and-journal": () => this.#killAgent(host, true, ms),
+      // On a slow machine it would never come up, were it killed again and again before that.
+      "kill-control-plane": () => (this.apiPort === undefined ? undefined : this.#kill(this.#plane, ms)),
+      "freeze-agent": () => this.#freezeAgent(host, ms),
+      "freeze-control-plane": () => this.#freeze(this.#plane, ms),
+      cut: () => proxy.cut(),
+      reset: () => proxy.reset(),
+      stall: () => proxy.stall(direction, ms, signal),
+      "half-open": () => proxy.swallow(direction, ms, signal),
+      refuse: () => proxy.refuse(ms, signal),
+      "stop-engine": () => host?.engine.down(ms, signal),
+    };
+    await deeds[kind]();
+  }
+
+  /** Ends all faults that are under way. What was killed comes back by itself. */
+  calm(): void {
+    this.#faults.abort();
+    for (const { engine } of this.#hosts.values()) engine.calm();
+  }
+
+  /** Kills everything. */
+  async close(): Promise<void> {
+    this.calm();
+    this.#closing.abort();
+    const victims = [this.#plane, ...[...this.#hosts.values()].map(({ agent }) => agent)];
+    await Promise.all(victims.map((one) => one.kill()));
+    await Promise.all(this.#running);
+    await this.apiProxy.close();
+    await Promise.all(
+      [...this.#hosts.values()].map(async ({ engine, proxy }) => {
+        await proxy.close();
+        await engine.close();
+      }),
+    );
+  }
+
+  #keep(running: Promise<void>): void {
+    this.#running.add(running);
+    void running.finally(() => this.#running.delete(running));
+  }
+
+  async #runControlPlane(): Promise<void> {
+    const settings: ControlPlaneSettings = { dataDir: join(this.#options.folder, "control-plane") };
+    await this.#runAgainAndAgain(this.#plane, () => {
+      const { ended } = this.#plane.start(settings, (message) => {
+        const { agentsPort, apiPort } = message as ControlPlaneReady;
+        this.#ports.agents = agentsPort;
+        this.#ports.api = apiPort;
+        this.#listening.resolve();
+      });
+      return ended.then(() => {
+        this.#ports.agents = undefined;
+        this.#ports.api = undefined;
+      });
+    });
+  }
+
+  async #runAgent(host: Host, onOnline: () => void): Promise<void> {
+    const { name, agent, engine, proxy, dataDir, token } = host;
+    const { recorder } = this.#options;
+    await this.#runAgainAndAgain(agent, () => {
+      host.incarnation += 1;
+      const { incarnation } = host;
+      const settings: AgentSettings = {
+        server: `127.0.0.1:${proxy.port}`,
+        token,
+        dataDir,
+        name,
+        enginePath: engine.path,
+        incarnation,
+        haste: 0.02,
+      };
+      return agent.start(settings, () => {
+        recorder.takeovers.push({ host: name, incarnation, atMs: Date.now() });
+        onOnline();
+      }).ended;
+    });
+  }
+
+  async #runAgainAndAgain(one: Victim, run: () => Promise<void>): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      await run();
+      const awayMs = this.#awayMs.get(one) ?? 50;
+      await delay(awayMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+    }
+  }
+
+  async #killAgent(host: Host | undefined, withJournal: boolean, ms: number): Promise<void> {
+    const { recorder } = this.#options;
+    if (host?.agent.alive !== true) return;
+    recorder.incident(host.name, "agent-killed");
+    // Long enough away to lose its files before it is back.
+    await this.#kill(host.agent, withJournal ? ms + 200 : ms);
+    if (!withJournal) return;
+    recorder.incident(host.name, "journal-lost");
+    await Promise.all(journalFiles.map((file) => rm(join(host.dataDir, file), { force: true })));
+  }
+
+  async #kill(one: Victim, awayMs: number): Promise<void> {
+    this.#awayMs.set(one, awayMs);
+    await one.kill();
+  }
+
+  async #freezeAgent(host: Host | undefined, ms: number): Promise<void> {
+    if (host === undefined) return;
+    this.#options.recorder.incident(host.name, "agent-frozen");
+    await this.#freeze(host.agent, ms);
+  }
+
+  async #freeze(one: Victim, ms: number): Promise<void> {
+    one.freeze();
+    await delay(ms, undefined, { signal: this.#faults.signal }).catch(() => undefined);
+    one.thaw();
+  }
+}
+
+interface Ports {
+  agents: number | undefined;
+  api: number | undefined;
+}
+
+async function hostOf(name: string, options: FleetOptions, ports: Ports): Promise<Host> {
+  const { folder, manners, random } = options;
+  const path = join(folder, `${name}.sock`);
+  const engine = new EngineHost({ host: name, path, random: random.fork(`engine of ${name}`), manners });
+  await engine.listen();
+  return {
+    name,
+    engine,
+    agent: victim(options, "agent", name),
+    proxy: await FaultProxy.start(() => ports.agents),
+    dataDir: join(folder, name),
+    incarnation: 0,
+    token: "",
+  };
+}
+
+function victim(
+  { folder, root }: FleetOptions,
+  kind: "agent" | "control-plane",
+  name: string = kind,
+): Victim {
+  return new Victim({
+    script: join(root, scripts, `${kind}-process.ts`),
+    logPath: join(folder, `${name}.log`),
+    cacheDir: join(folder, "compiled"),
+  });
+}
