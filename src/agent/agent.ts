@@ -4,6 +4,8 @@ import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
 import { TimerWheel } from "../resilience/timer-wheel.ts";
 import { type AgentConfig, agentConfigFrom, type AgentOptions } from "./config.ts";
+import type { Diagnosis } from "./doctor/diagnosis.ts";
+import { examine } from "./doctor/doctor.ts";
 import type { EngineContainer } from "./engine/engine.ts";
 import { Executor } from "./execution/executor.ts";
 import { Journal } from "./execution/journal.ts";
@@ -56,6 +58,20 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
  */
 export async function enrolledAgentId(dataDir: string, logger: Logger): Promise<string | undefined> {
   return (await IdentityFile.open(dataDir, logger)).agentId;
+}
+
+/**
+ * Looks at everything between this agent and its control plane, and at its engine, without a session: nothing that runs is disturbed, and no
+ * token is used up. Throws like `startAgent` when the options or the data folder are of no use.
+ */
+export async function* examineAgent(
+  options: AgentOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Diagnosis, void> {
+  const config = agentConfigFrom(options);
+  const identity = await IdentityFile.open(config.dataDir, config.logger);
+  const trust = await TrustStore.open(config.dataDir);
+  yield* examine({ config, identity, trust }, signal);
 }
 
 type Rooms = SessionRooms & { readonly recover: (signal: AbortSignal) => Promise<void> };

@@ -28,12 +28,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ...insideOf("src/control-plane", ["src/storage", "src/rpc", "src/resilience", "src/domain", "src/gen"], {
     config: [],
     certificates: ["config"],
+    metrics: [],
+    upkeep: [],
     events: ["config"],
+    access: ["config", "events"],
     enrolment: ["config", "events"],
     inventory: ["config", "events"],
     session: ["config", "events", "enrolment", "inventory"],
     dispatch: ["config", "events", "session"],
-    services: ["config", "events", "enrolment", "inventory", "session", "dispatch"],
+    services: ["config", "events", "access", "enrolment", "inventory", "session", "dispatch"],
   }),
   ...insideOf("src/agent", ["src/rpc", "src/resilience", "src/domain", "src/gen"], {
     config: [],
@@ -42,6 +45,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     inventory: ["config", "engine"],
     execution: ["config", "identity", "engine", "inventory"],
     session: ["config", "identity", "engine", "inventory", "execution"],
+    doctor: ["config", "identity", "session"],
   }),
 };
 
@@ -110,11 +114,12 @@ export const environmentInBin: HouseRule = (modules) => {
   });
 };
 
-/** Docker and the database are each known in one folder. */
+/** Docker, the database and the metrics library are each known in one folder. */
 export const packagesInTheirFolder: HouseRule = (modules) => {
   const homes = [
     { package: /^dockerode(\/|$)/, home: "src/agent/engine/" },
     { package: /^@mikro-orm\//, home: "src/storage/" },
+    { package: /^prom-client(\/|$)/, home: "src/control-plane/metrics/" },
   ];
   return modules.filter(isSource).flatMap((module) =>
     homes

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { FleetError } from "../../domain/errors.ts";
 import { AgentStreamRequestSchema } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
 import {
@@ -10,6 +11,7 @@ import {
   type SignedHello,
   SignedHelloSchema,
 } from "../../gen/fairlead/agent/v1/handshake_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
 import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
 import type { HostFactsRecord, HostRecord } from "../../storage/records.ts";
@@ -34,14 +36,19 @@ export interface Handshaken {
  */
 export async function shakeHands(
   call: AgentCall,
-  enrolment: Enrolment,
+  { enrolment, clock }: { readonly enrolment: Enrolment; readonly clock: Clock },
   signal: AbortSignal,
 ): Promise<Handshaken> {
   const nonce = randomBytes(32);
   const { min, max } = protocolVersions;
   sendMessage(call, {
     case: "challenge",
-    value: { nonce, minProtocolVersion: min, maxProtocolVersion: max },
+    value: {
+      nonce,
+      minProtocolVersion: min,
+      maxProtocolVersion: max,
+      serverTime: timestampFromMs(clock.now()),
+    },
   });
   const signed = signedHelloFrom(await nextMessage(call, signal));
   const hello = helloFrom(signed.hello);

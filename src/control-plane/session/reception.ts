@@ -84,7 +84,7 @@ export class Reception {
     await this.#pause(this.#failures.delayMs(address), signal);
     const leave = await this.#gate.enter(address, signal);
     try {
-      return await shakeHands(call, this.#parts.enrolment, signal);
+      return await shakeHands(call, this.#parts, signal);
     } catch (error) {
       if (error instanceof FleetError && suspicious.has(error.reason)) this.#failures.failed(address);
       throw error;
