@@ -4,6 +4,7 @@ import type { Clock } from "../resilience/clock.ts";
 import type { CertificateFiles } from "./certificates/certificate-files.ts";
 import type { DispatchSettings } from "./dispatch/dispatcher.ts";
 import type { SessionSettings } from "./session/session-settings.ts";
+import type { RetentionSettings } from "./upkeep/retention-settings.ts";
 
 /** Where to listen. */
 export interface ListenAddress {
@@ -38,6 +39,8 @@ export interface ControlPlaneConfig {
   readonly session?: Partial<SessionSettings>;
   /** What differs from the defaults of commands: how many in flight, retries, circuit. */
   readonly dispatch?: Partial<DispatchSettings>;
+  /** What differs from the defaults of upkeep: how long ended commands, events and dead tokens are kept. */
+  readonly retention?: Partial<RetentionSettings>;
   /** Over which time agents return after a drain, in milliseconds. Default 5,000. */
   readonly reconnectAfterMs?: number;
 }

@@ -23,6 +23,7 @@ import { openCertificateFiles } from "./certificates/certificate-files.ts";
 import { openOwnAuthority } from "./certificates/own-authority.ts";
 import type { TlsIdentity } from "./certificates/tls-identity.ts";
 import { CommandJournal } from "./dispatch/command-journal.ts";
+import { keyLifetimeMs } from "./dispatch/request-keys.ts";
 import { defaultDispatchSettings, Dispatcher } from "./dispatch/dispatcher.ts";
 import { Enrolment } from "./enrolment/enrolment.ts";
 import { RegistrationTokens } from "./enrolment/registration-tokens.ts";
@@ -37,6 +38,8 @@ import { createContainerService } from "./services/container-service.ts";
 import { createEventService } from "./services/event-service.ts";
 import { createHostService } from "./services/host-service.ts";
 import { createRegistrationTokenService } from "./services/registration-token-service.ts";
+import { Retention } from "./upkeep/retention.ts";
+import { defaultRetention } from "./upkeep/retention-settings.ts";
 
 /** A control plane that runs. */
 export interface ControlPlane {
@@ -129,6 +132,11 @@ async function furnish(config: ControlPlaneConfig, storage: Storage) {
     dispatcher,
     tokens,
     streams,
+    retention: new Retention({
+      ...base,
+      settings: { ...defaultRetention, ...config.retention },
+      keysMs: keyLifetimeMs,
+    }),
     health: new HealthStates(),
   };
 }
@@ -209,8 +217,8 @@ async function open(
   };
 }
 
-// How often a database that failed is tried again, and its health told.
-const probeIntervalMs = 5_000;
+// How often a database that failed is tried again.
+const probeIntervalMs = 1_000;
 
 /** The end of a control plane, in order: no new calls, no new sessions, what runs, sessions, listeners, database. */
 class Running {
@@ -219,6 +227,7 @@ class Running {
   readonly #agents: AgentsListener;
   readonly #api: ApiServer;
   readonly #probe: NodeJS.Timeout;
+  readonly #stopHealth: () => void;
   readonly #hurry = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -227,8 +236,12 @@ class Running {
     this.#rooms = rooms;
     this.#agents = agents;
     this.#api = api;
-    this.#probe = setInterval(() => void this.#checkStorage(), probeIntervalMs);
+    this.#probe = setInterval(() => void this.#probeStorage(), probeIntervalMs);
     this.#probe.unref();
+    this.#stopHealth = rooms.storage.onHealth((healthy) => {
+      rooms.health.set("storage", healthy ? "SERVING" : "NOT_SERVING");
+    });
+    rooms.retention.start();
   }
 
   async close(graceMs: number): Promise<void> {
@@ -244,8 +257,9 @@ class Running {
   }
 
   async #close(): Promise<void> {
-    const { streams, dispatcher, events, storage } = this.#rooms;
+    const { streams, dispatcher, events, retention, storage } = this.#rooms;
     clearInterval(this.#probe);
+    this.#stopHealth();
     this.#agents.setServing(false);
     streams.drain(this.#config.reconnectAfterMs ?? 5_000);
     const drained = this.#api.drain();
@@ -256,14 +270,14 @@ class Running {
     await this.#api.close();
     await streams.close();
     await this.#agents.close();
+    await retention.close();
     this.#rooms.tls?.close();
     await storage.close();
   }
 
-  async #checkStorage(): Promise<void> {
-    const { storage, health } = this.#rooms;
+  async #probeStorage(): Promise<void> {
+    const { storage } = this.#rooms;
     if (!storage.healthy()) await storage.probe();
-    health.set("storage", storage.healthy() ? "SERVING" : "NOT_SERVING");
   }
 }
 

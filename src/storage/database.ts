@@ -39,6 +39,7 @@ export class Database {
   readonly #orm: MikroORM;
   readonly #logger: Logger;
   readonly #listeners = new Set<(newestSequence: number) => void>();
+  readonly #healthListeners = new Set<(healthy: boolean) => void>();
   readonly #running = new Set<Promise<unknown>>();
   #healthy = true;
   #closing: Promise<void> | undefined;
@@ -59,6 +60,13 @@ export class Database {
     const entry = (newestSequence: number) => listener(newestSequence);
     this.#listeners.add(entry);
     return () => void this.#listeners.delete(entry);
+  }
+
+  /** Calls the listener whenever what `healthy` says has changed. */
+  onHealth(listener: (healthy: boolean) => void): () => void {
+    const entry = (healthy: boolean) => listener(healthy);
+    this.#healthListeners.add(entry);
+    return () => void this.#healthListeners.delete(entry);
   }
 
   /** Reads with an entity manager of its own. */
@@ -156,24 +164,29 @@ export class Database {
   }
 
   #setHealthy(healthy: boolean, error?: unknown): void {
-    if (healthy !== this.#healthy) {
-      this.#healthy = healthy;
-      this.#logger[healthy ? "info" : "error"](
-        { err: error },
-        healthy ? "storage works again" : "storage fails",
-      );
+    if (healthy === this.#healthy) {
+      return;
     }
+    this.#healthy = healthy;
+    this.#logger[healthy ? "info" : "error"](
+      { err: error },
+      healthy ? "storage works again" : "storage fails",
+    );
+    this.#tell(this.#healthListeners, healthy);
   }
 
   #announce(newestSequence: number | undefined): void {
-    if (newestSequence === undefined) {
-      return;
+    if (newestSequence !== undefined) {
+      this.#tell(this.#listeners, newestSequence);
     }
-    for (const listener of this.#listeners) {
+  }
+
+  #tell<News>(listeners: Iterable<(news: News) => void>, news: News): void {
+    for (const listener of listeners) {
       try {
-        listener(newestSequence);
+        listener(news);
       } catch (error) {
-        this.#logger.error({ err: error }, "a listener for events threw");
+        this.#logger.error({ err: error }, "a listener of the storage threw");
       }
     }
   }

@@ -26,6 +26,11 @@ export class GroupCommit<Item, Result> {
     this.#options = options;
   }
 
+  /** How many items wait for a transaction. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Resolves when the item has been committed; rejects when it has not. */
   add(item: Item): Promise<Result> {
     const waiting = { item, ...Promise.withResolvers<Result>() };

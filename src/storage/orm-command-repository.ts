@@ -5,7 +5,13 @@ import { canBeStored } from "./lookup.ts";
 import { commandFromRow } from "./record-from-row.ts";
 import type { CommandRecord } from "./records.ts";
 import { RowWriter } from "./row-writer.ts";
-import type { CommandQuery, CommandRepository } from "./storage.ts";
+import type {
+  CommandPosition,
+  CommandPruning,
+  CommandQuery,
+  CommandRepository,
+  PrunedCommands,
+} from "./storage.ts";
 
 /** Writes commands; of those that are there only what can change is written, which spares most indexes. */
 export const commandRows = new RowWriter<CommandRecord, CommandRow>({
@@ -120,31 +126,64 @@ export class OrmCommandRepository implements CommandRepository {
     return rows.map(commandFromRow);
   }
 
-  async prune(rule: {
-    readonly endedBefore: number;
-    readonly keepAtMost: number;
-    readonly batch: number;
-  }): Promise<number> {
+  async countEnded(): Promise<number> {
+    return this.#database.read((em) => em.count(CommandEntity, { endTime: { $ne: null } }));
+  }
+
+  async prune(rule: CommandPruning): Promise<PrunedCommands> {
     return this.#database.transact(async ({ em }) => {
-      const ids = await prunable(em, rule);
-      return ids.length === 0 ? 0 : em.nativeDelete(CommandEntity, { id: { $in: ids } });
+      const oldest = await endedAfter(em, rule);
+      const { ids, done } = condemned(oldest, rule);
+      const deleted = ids.length === 0 ? 0 : await em.nativeDelete(CommandEntity, { id: { $in: ids } });
+      return { deleted, last: done ? undefined : positionOf(oldest.at(-1)) };
     });
   }
 }
 
-/** The ids that a batch deletes. The index on the end's time answers all of it. */
-async function prunable(
-  em: EntityManager,
-  rule: { readonly endedBefore: number; readonly keepAtMost: number; readonly batch: number },
-): Promise<string[]> {
-  const ended = { endTime: { $ne: null } };
-  const excess = (await em.count(CommandEntity, ended)) - rule.keepAtMost;
-  const oldest = await em.find(CommandEntity, ended, {
-    fields: ["id", "endTime"],
+interface EndedCommand extends CommandPosition {
+  readonly requestId: string;
+  readonly createTime: number;
+}
+
+/** The index on the end's time answers it: no look walks over what another one has seen. */
+async function endedAfter(em: EntityManager, { after, batch }: CommandPruning): Promise<EndedCommand[]> {
+  const ended =
+    after === undefined
+      ? { endTime: { $ne: null } }
+      : {
+          endTime: { $gte: after.endTime },
+          $or: [{ endTime: { $gt: after.endTime } }, { id: { $gt: after.id } }],
+        };
+  const rows = await em.find(CommandEntity, ended, {
+    fields: ["id", "endTime", "requestId", "createTime"],
     orderBy: { endTime: "asc", id: "asc" },
-    limit: rule.batch,
+    limit: batch,
   });
-  return oldest
-    .filter(({ endTime }, index) => index < excess || (endTime ?? Infinity) < rule.endedBefore)
-    .map(({ id }) => id);
+  return rows.map(({ id, endTime, requestId, createTime }) => ({
+    id,
+    endTime: endTime ?? 0,
+    requestId,
+    createTime,
+  }));
+}
+
+function positionOf(command: CommandPosition | undefined): CommandPosition | undefined {
+  return command === undefined ? undefined : { endTime: command.endTime, id: command.id };
+}
+
+/** The ids to delete, and whether nothing behind these commands is to be deleted. */
+function condemned(
+  oldest: readonly EndedCommand[],
+  { endedBefore, excess, keysSince, batch }: CommandPruning,
+): { readonly ids: string[]; readonly done: boolean } {
+  const ids: string[] = [];
+  for (const { id, endTime, requestId, createTime } of oldest) {
+    if (endTime >= endedBefore && ids.length >= excess) {
+      return { ids, done: true };
+    }
+    if (requestId === "" || createTime < keysSince) {
+      ids.push(id);
+    }
+  }
+  return { ids, done: oldest.length < batch };
 }

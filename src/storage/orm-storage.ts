@@ -7,7 +7,7 @@ import { OrmEventRepository } from "./orm-event-repository.ts";
 import { OrmFleetRepository } from "./orm-fleet-repository.ts";
 import { OrmTokenRepository } from "./orm-token-repository.ts";
 import type { CommandRecord } from "./records.ts";
-import type { CommitBatch, Storage } from "./storage.ts";
+import type { CommitBatch, Storage, StorageObserver } from "./storage.ts";
 import { isUnavailable } from "./storage-error.ts";
 
 /** Calls of `commit` in one transaction at most. */
@@ -22,7 +22,7 @@ export class OrmStorage implements Storage {
   readonly #database: Database;
   readonly #batches: GroupCommit<CommitBatch, undefined>;
 
-  constructor(orm: MikroORM, logger: Logger) {
+  constructor(orm: MikroORM, logger: Logger, observer?: StorageObserver) {
     this.#database = new Database(orm, logger);
     this.fleet = new OrmFleetRepository(this.#database);
     this.tokens = new OrmTokenRepository(this.#database);
@@ -30,7 +30,14 @@ export class OrmStorage implements Storage {
     this.events = new OrmEventRepository(this.#database);
     this.#batches = new GroupCommit({
       write: async (batches) => {
-        await this.#database.transact((transaction) => writeBatches(transaction, batches));
+        const ended = observer?.committing({ batches: batches.length, waiting: this.#batches.waiting });
+        let committed = false;
+        try {
+          await this.#database.transact((transaction) => writeBatches(transaction, batches));
+          committed = true;
+        } finally {
+          ended?.(committed);
+        }
         return batches.map(() => undefined);
       },
       mayBeOneItem: (error) => !isUnavailable(error),
@@ -48,6 +55,10 @@ export class OrmStorage implements Storage {
 
   healthy(): boolean {
     return this.#database.healthy();
+  }
+
+  onHealth(listener: (healthy: boolean) => void): () => void {
+    return this.#database.onHealth(listener);
   }
 
   probe(): Promise<boolean> {

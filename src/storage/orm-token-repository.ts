@@ -81,6 +81,21 @@ export class OrmTokenRepository implements TokenRepository {
     });
   }
 
+  async prune(rule: { readonly endedBefore: number; readonly batch: number }): Promise<number> {
+    const ended = {
+      $or: [{ expireTime: { $lt: rule.endedBefore } }, { revokeTime: { $lt: rule.endedBefore } }],
+    };
+    return this.#database.transact(async ({ em }) => {
+      const oldest = await em.find(RegistrationTokenEntity, ended, {
+        fields: ["id"],
+        orderBy: { createTime: "asc", id: "asc" },
+        limit: rule.batch,
+      });
+      const ids = oldest.map(({ id }) => id);
+      return ids.length === 0 ? 0 : em.nativeDelete(RegistrationTokenEntity, { id: { $in: ids } });
+    });
+  }
+
   async findByHash(secretHash: Uint8Array): Promise<TokenRecord | undefined> {
     const row = await this.#database.read((em) => em.findOne(RegistrationTokenEntity, { secretHash }));
     return row === null ? undefined : tokenFromRow(row);

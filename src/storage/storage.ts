@@ -39,6 +39,8 @@ export interface Storage {
   onEvents(listener: (newestSequence: number) => void): () => void;
   /** Whether the latest attempt to write went through. */
   healthy(): boolean;
+  /** Calls the listener whenever what `healthy` says has changed. Returns the function that ends this. */
+  onHealth(listener: (healthy: boolean) => void): () => void;
   /** Tries a small write, which decides what `healthy` says. Never rejects. */
   probe(): Promise<boolean>;
   /** Waits for what was begun, then closes the file. May be called twice. */
@@ -160,6 +162,11 @@ export interface TokenRepository {
   ): Promise<TokenRecord | undefined>;
   /** The token whose secret has this SHA-256. */
   findByHash(secretHash: Uint8Array): Promise<TokenRecord | undefined>;
+  /**
+   * Deletes at most `batch` of the tokens that expired or were revoked before `endedBefore`, the oldest first. Returns how many; fewer
+   * than `batch` means that none is left to delete.
+   */
+  prune(rule: { readonly endedBefore: number; readonly batch: number }): Promise<number>;
 }
 
 /** Which commands to list; what is undefined does not filter. */
@@ -188,15 +195,37 @@ export interface CommandRepository {
   findByRequest(caller: string, requestId: string, since: number): Promise<CommandRecord | undefined>;
   /** Newest first. */
   list(query: CommandQuery): Promise<CommandRecord[]>;
-  /**
-   * Deletes at most `batch` of the commands that ended before `endedBefore`, or that are more than the `keepAtMost`
-   * latest ended ones; the oldest first. Returns how many; fewer than `batch` means that none is left to delete.
-   */
-  prune(rule: {
-    readonly endedBefore: number;
-    readonly keepAtMost: number;
-    readonly batch: number;
-  }): Promise<number>;
+  /** How many have ended. Counts them, which takes some milliseconds for a million. */
+  countEnded(): Promise<number>;
+  /** Looks at the next ended commands, the oldest first, and deletes those that the rule says. */
+  prune(rule: CommandPruning): Promise<PrunedCommands>;
+}
+
+/** The place of an ended command among them, in the order of their ends. */
+export interface CommandPosition {
+  readonly endTime: number;
+  readonly id: string;
+}
+
+/** Which ended commands to delete. */
+export interface CommandPruning {
+  /** All that ended earlier. */
+  readonly endedBefore: number;
+  /** So many more, the oldest first. */
+  readonly excess: number;
+  /** A command with a caller's key that was created then or later stays in any case: the key still stands for it. */
+  readonly keysSince: number;
+  /** Where the look before this one ended. Undefined: begins with the oldest. */
+  readonly after?: CommandPosition | undefined;
+  /** How many to look at. */
+  readonly batch: number;
+}
+
+/** What one look has done. */
+export interface PrunedCommands {
+  readonly deleted: number;
+  /** Where to go on. Undefined: nothing behind it is to be deleted. */
+  readonly last: CommandPosition | undefined;
 }
 
 /** Which events to list; what is undefined does not filter. */
@@ -237,12 +266,27 @@ export interface StorageOptions {
   /** Path of the file. It is made when missing, with its folder, for their owner alone. */
   readonly path: string;
   readonly logger: Logger;
+  readonly observer?: StorageObserver;
+}
+
+/** Who measures the group commit. */
+export interface StorageObserver {
+  /** A transaction of `commit` begins. What is returned is called once, when it has ended. Must not throw. */
+  committing(group: CommitGroup): (committed: boolean) => void;
+}
+
+/** What one transaction writes. */
+export interface CommitGroup {
+  /** How many calls of `commit`. */
+  readonly batches: number;
+  /** How many calls wait for the next transaction. */
+  readonly waiting: number;
 }
 
 /**
  * Opens the database and brings its schema up to date. Rejects with a `FleetError` `STORAGE_UNAVAILABLE` that says
  * why when it cannot be used, or when a newer version wrote it.
  */
-export async function openStorage({ path, logger }: StorageOptions): Promise<Storage> {
-  return new OrmStorage(await openOrm(path), logger);
+export async function openStorage({ path, logger, observer }: StorageOptions): Promise<Storage> {
+  return new OrmStorage(await openOrm(path), logger, observer);
 }

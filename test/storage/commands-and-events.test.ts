@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Storage } from "../../src/storage/storage.ts";
-import { commandId, commandRecord, newEvent, now } from "./sample-records.ts";
-import { TemporaryStorage } from "./temporary-storage.ts";
+import { openStorage, type Storage, type StorageObserver } from "../../src/storage/storage.ts";
+import { commandId, commandRecord, newEvent, now, tokenRecord } from "./sample-records.ts";
+import { silent, TemporaryStorage } from "./temporary-storage.ts";
 
 describe("commands and events in the database", () => {
   let files: TemporaryStorage;
@@ -55,17 +55,80 @@ describe("commands and events in the database", () => {
         commandRecord(number, number % 10 === 0 ? {} : { ...ended, endTime: now + number }),
       ),
     });
-    const byAge = { endedBefore: now + 50, keepAtMost: 1_000, batch: 20 };
+    const byAge = { endedBefore: now + 50, excess: 0, keysSince: now, batch: 20 };
     const counts = [];
     for (let index = 0; index < 4; index += 1) {
       counts.push(await storage.commands.prune(byAge));
     }
-    assert.deepEqual(counts, [20, 20, 5, 0]);
-    assert.equal(await storage.commands.prune({ endedBefore: 0, keepAtMost: 30, batch: 100 }), 15);
+    assert.deepEqual(
+      counts.map(({ deleted, last }) => [deleted, last?.endTime]),
+      [
+        [20, now + 22],
+        [20, now + 44],
+        [5, undefined],
+        [0, undefined],
+      ],
+    );
+    assert.equal(await storage.commands.countEnded(), 45);
+    const byNumber = { endedBefore: 0, excess: 15, keysSince: now, batch: 100 };
+    assert.deepEqual(await storage.commands.prune(byNumber), { deleted: 15, last: undefined });
     const left = await storage.commands.list({ limit: 1_000, states: ["SUCCEEDED"] });
     assert.equal(left.length, 30);
     assert.equal(left.at(-1)?.endTime, now + 67);
     assert.equal((await storage.commands.open()).length, 10);
+  });
+
+  it("C33 a command whose caller's key still stands for it is passed over, and what is behind it is reached", async () => {
+    const ended = { state: "SUCCEEDED", endTime: now } as const;
+    const keyed = { ...ended, requestId: "key" };
+    await storage.commit({
+      commands: Array.from({ length: 100 }, (_, number) =>
+        commandRecord(number, number < 50 ? keyed : ended),
+      ),
+    });
+    const rule = { endedBefore: now + 1, excess: 0, keysSince: now + 20, batch: 30 };
+    const first = await storage.commands.prune(rule);
+    assert.deepEqual(first, { deleted: 20, last: { endTime: now, id: commandId(29) } });
+    const second = await storage.commands.prune({ ...rule, after: first.last });
+    assert.deepEqual(second, { deleted: 10, last: { endTime: now, id: commandId(59) } });
+    const third = await storage.commands.prune({ ...rule, after: second.last, batch: 100 });
+    assert.deepEqual(third, { deleted: 40, last: undefined });
+    assert.equal(await storage.commands.countEnded(), 30);
+  });
+
+  it("C33 tokens are pruned long after they expired or were revoked, in batches; others stay", async () => {
+    const soon = { expireTime: now + 10 };
+    for (let number = 0; number < 5; number += 1) {
+      await storage.tokens.create(tokenRecord(`expired-${number}`, soon), []);
+    }
+    await storage.tokens.create(tokenRecord("revoked"), []);
+    await storage.tokens.revoke("revoked", now + 5, () => []);
+    await storage.tokens.create(tokenRecord("good", { createTime: now - 1 }), []);
+    const counts = [];
+    for (let index = 0; index < 3; index += 1) {
+      counts.push(await storage.tokens.prune({ endedBefore: now + 11, batch: 4 }));
+    }
+    assert.deepEqual(counts, [4, 2, 0]);
+    const left = await storage.tokens.list(undefined, 10);
+    assert.deepEqual(
+      left.map(({ id }) => id),
+      ["good"],
+    );
+  });
+
+  it("L07 whoever measures the group commit is told of each transaction, its size and its end", async () => {
+    const seen: unknown[] = [];
+    const observer: StorageObserver = {
+      committing: (group) => (committed) => void seen.push({ ...group, committed }),
+    };
+    const observed = await openStorage({ path: files.path, logger: silent, observer });
+    await Promise.all([1, 2, 3].map((number) => observed.commit({ commands: [commandRecord(number)] })));
+    await observed.commit({ events: [newEvent()] });
+    await observed.close();
+    assert.deepEqual(seen, [
+      { batches: 3, waiting: 0, committed: true },
+      { batches: 1, waiting: 0, committed: true },
+    ]);
   });
 
   it("L02 events are listed by every filter, and between two sequences", async () => {

@@ -131,6 +131,8 @@ describe("the database file", () => {
     const orm = await openOrm(files.path);
     const storage = new OrmStorage(orm, silent);
     await storage.commit({ commands: [commandRecord(1)] });
+    const told: boolean[] = [];
+    const stop = storage.onHealth((healthy) => void told.push(healthy));
     await orm.em.execute("pragma query_only = on");
     const writes = [
       storage.commit({ commands: [commandRecord(2)] }),
@@ -144,6 +146,8 @@ describe("the database file", () => {
     assert.equal((await storage.commands.open()).length, 1);
     await orm.em.execute("pragma query_only = off");
     assert.deepEqual([await storage.probe(), storage.healthy()], [true, true]);
+    assert.deepEqual(told, [false, true]);
+    stop();
     await storage.close();
   });
 });

@@ -5,6 +5,7 @@ import { CommandService } from "../../../src/gen/fairlead/command/v1/command_ser
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
 import { EventService } from "../../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
+import { systemClock } from "../../../src/resilience/clock.ts";
 import { eventually, type TestControlPlane, testControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, rejection, stopWeb } from "../../support/dispatching.ts";
 
@@ -235,7 +236,7 @@ describe("commands that change something", () => {
 
   it("C30 a command whose time is over before it arrived is EXPIRED and never sent", async () => {
     let now = Date.now();
-    const clock = { now: () => now, monotonic: () => performance.now(), sleep: () => Promise.resolve() };
+    const clock = { ...systemClock, now: () => now };
     await using fleet = await testControlPlane({ clock });
     const agent = await fleet.enrolled();
     const call = dispatchTo(fleet, agent, stopWeb, { timeoutMs: 2_000 });

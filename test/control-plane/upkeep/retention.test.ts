@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Retention } from "../../../src/control-plane/upkeep/retention.ts";
+import {
+  defaultRetention,
+  type RetentionSettings,
+} from "../../../src/control-plane/upkeep/retention-settings.ts";
+import { type Clock, systemClock } from "../../../src/resilience/clock.ts";
+import { neverAborted } from "../../../src/resilience/signals.ts";
+import type { Storage } from "../../../src/storage/storage.ts";
+import { commandId, commandRecord, newEvent, tokenRecord } from "../../storage/sample-records.ts";
+import { TemporaryStorage } from "../../storage/temporary-storage.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { silentLogger } from "../../support/silent-logger.ts";
+import { eventually } from "../../support/control-plane-harness.ts";
+
+const dayMs = 24 * 60 * 60_000;
+
+describe("retention", () => {
+  let files: TemporaryStorage;
+  let storage: Storage;
+
+  beforeEach(async () => {
+    files = new TemporaryStorage();
+    storage = await files.open();
+  });
+
+  afterEach(() => files.remove());
+
+  const retentionWith = (clock: Clock, settings: Partial<RetentionSettings> = {}) =>
+    new Retention({
+      storage,
+      clock,
+      logger: silentLogger,
+      settings: { ...defaultRetention, ...settings },
+      keysMs: dayMs,
+    });
+
+  /** Ended commands, one a millisecond from `since` on, and as many events. */
+  async function fill(count: number, since: number, more: Parameters<typeof commandRecord>[1] = {}) {
+    const numbers = Array.from({ length: count }, (_, number) => number);
+    for (let start = 0; start < count; start += 2_000) {
+      const some = numbers.slice(start, start + 2_000);
+      await storage.commit({
+        commands: some.map((number) =>
+          commandRecord(number, {
+            state: "SUCCEEDED",
+            createTime: since + number,
+            endTime: since + number,
+            ...more,
+          }),
+        ),
+        events: some.map((number) => newEvent({ recordTime: since + number })),
+      });
+    }
+  }
+
+  it("C33 what is too old goes, what is not stays, and what has not ended stays for ever", async () => {
+    const clock = new FakeClock();
+    await fill(100, clock.now());
+    await storage.commit({ commands: [commandRecord(1_000, { createTime: clock.now() })] });
+    await storage.tokens.create(tokenRecord("spent", { useCount: 1, expireTime: clock.now() }), []);
+    const intervalMs = dayMs;
+    const retention = retentionWith(clock, { batch: 7, intervalMs });
+    retention.start();
+    await clock.pass(29 * dayMs);
+    await eventually(() => clock.sleeping === 1, "it rests");
+    assert.deepEqual([await storage.commands.countEnded(), await storage.events.oldest()], [100, 1]);
+    await clock.pass(dayMs + 100);
+    await eventually(async () => {
+      await clock.pass(intervalMs);
+      // The newest event stays: it says where the log stands.
+      return (await storage.commands.countEnded()) === 0 && (await storage.events.oldest()) === 100;
+    }, "what was old is gone");
+    assert.equal((await storage.commands.open()).length, 1);
+    assert.equal((await storage.tokens.list(undefined, 10)).length, 1);
+    await clock.pass(60 * dayMs);
+    await eventually(async () => {
+      await clock.pass(intervalMs);
+      return (await storage.tokens.list(undefined, 10)).length === 0;
+    }, "the spent token is gone");
+    await retention.close();
+    assert.equal(clock.sleeping, 0);
+  });
+
+  it("C33 what is too many goes from the old end, in batches with pauses", async () => {
+    const clock = new FakeClock();
+    await fill(100, clock.now());
+    const settings = { maxCommands: 30, maxEvents: 40, batch: 20, pauseMs: 33 };
+    const round = retentionWith(clock, settings).round(neverAborted);
+    let rows: Awaited<typeof round> | undefined;
+    void round.then((pruned) => {
+      rows = pruned;
+    });
+    await eventually(async () => {
+      await clock.pass(settings.pauseMs);
+      return rows;
+    }, "the round ends");
+    assert.deepEqual(rows, { commands: 70, events: 60, tokens: 0 });
+    const left = await storage.commands.list({ limit: 100 });
+    assert.deepEqual([left.length, left.at(-1)?.id], [30, commandId(70)]);
+    assert.deepEqual([await storage.events.oldest(), await storage.events.newest()], [61, 100]);
+    // 4 looks at commands, 4 at events, 1 at tokens, each with a pause behind it.
+    assert.deepEqual(new Set(clock.sleeps), new Set([33]));
+    assert.ok(clock.sleeps.length >= 9);
+  });
+
+  it("C33 C08 a command stays as long as its caller's key stands for it, however many there are", async () => {
+    const instant: Clock = { ...systemClock, now: () => dayMs, sleep: async () => undefined };
+    await fill(50, 0, { requestId: "key" });
+    const settings = { maxCommands: 10, batch: 7 };
+    assert.equal((await retentionWith(instant, settings).round(neverAborted)).commands, 0);
+    const later = { ...instant, now: () => dayMs + 25 };
+    assert.equal((await retentionWith(later, settings).round(neverAborted)).commands, 25);
+    assert.equal(await storage.commands.countEnded(), 25);
+  });
+
+  it("C33 a database that fails is tried again, and closing ends a round between two batches", async () => {
+    const clock = new FakeClock();
+    await fill(100, clock.now());
+    await storage.close();
+    const failing = retentionWith(clock);
+    failing.start();
+    await eventually(() => clock.sleeps.includes(defaultRetention.intervalMs), "it waits for the next try");
+    await failing.close();
+    storage = await files.open();
+    const slow = retentionWith(clock, { maxCommands: 0, batch: 10 });
+    slow.start();
+    await eventually(() => clock.sleeping === 1, "it pauses after the first batch");
+    await slow.close();
+    assert.equal(await storage.commands.countEnded(), 90);
+    assert.equal(clock.sleeping, 0);
+  });
+
+  it("C33 20,000 rows are deleted without holding up the event loop", async function () {
+    this.timeout(60_000);
+    const since = Date.now() - 40 * dayMs;
+    await fill(20_000, since, { payload: new Uint8Array(200) });
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const rows = await retentionWith(systemClock, { pauseMs: 1 }).round(neverAborted);
+    delay.disable();
+    assert.deepEqual([rows.commands, rows.events], [20_000, 19_999]);
+    // A batch takes about 10 ms, of which most is the disk's; the bound is for machines that are busy with other things.
+    assert.ok(delay.max / 1e6 < 500, `the event loop stood still for ${delay.max / 1e6} ms`);
+  });
+});
