@@ -23,6 +23,7 @@ export const commandRows = new RowWriter<CommandRecord, CommandRow>({
     "hostName",
     "agentId",
     "container",
+    "containerName",
     "caller",
     "requestId",
     "requestDigest",
@@ -113,7 +114,7 @@ export class OrmCommandRepository implements CommandRepository {
     };
     const where = {
       ...(hostId === undefined ? {} : { hostId }),
-      ...(container === undefined ? {} : { container }),
+      ...(container === undefined ? {} : { $or: [{ container }, { containerName: container }] }),
       ...(states === undefined ? {} : { state: { $in: [...states] } }),
       ...(reasons === undefined ? {} : { reason: { $in: [...reasons] } }),
       ...(caller === undefined ? {} : { caller }),

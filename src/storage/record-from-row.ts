@@ -51,6 +51,7 @@ export function commandFromRow(row: CommandRow): CommandRecord {
     hostName: row.hostName,
     agentId: row.agentId,
     container: row.container,
+    containerName: row.containerName,
     caller: row.caller,
     requestId: row.requestId,
     requestDigest: row.requestDigest,

@@ -75,8 +75,10 @@ export interface CommandRecord {
   readonly hostId: string;
   readonly hostName: string;
   readonly agentId: string;
-  /** As the command names it. */
+  /** As the command names it: by its full id, or where that was not known by the caller's words. */
   readonly container: string;
+  /** Its name when the command was created; where that was not known, the same as `container`. */
+  readonly containerName: string;
   readonly caller: string;
   /** The caller's key; empty where there was none. */
   readonly requestId: string;

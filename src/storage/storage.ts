@@ -172,7 +172,7 @@ export interface TokenRepository {
 /** Which commands to list; what is undefined does not filter. */
 export interface CommandQuery {
   readonly hostId?: string | undefined;
-  /** As the commands name it. */
+  /** Its full id, or the name that it had when the command was created. */
   readonly container?: string | undefined;
   readonly states?: readonly CommandState[] | undefined;
   readonly reasons?: readonly string[] | undefined;

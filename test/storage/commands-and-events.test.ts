@@ -19,7 +19,7 @@ describe("commands and events in the database", () => {
         commandRecord(1),
         commandRecord(2, { hostId: "host-2" }),
         commandRecord(3, { state: "FAILED", endTime: now, reason: "CONFLICT" }),
-        commandRecord(4, { container: "redis" }),
+        commandRecord(4, { container: "c0ffee", containerName: "redis" }),
         commandRecord(5),
       ],
     });
@@ -29,6 +29,7 @@ describe("commands and events in the database", () => {
     assert.deepEqual(await numbers({ beforeId: commandId(4) }), [3, 2, 1]);
     assert.deepEqual(await numbers({ hostId: "host-1", states: ["PENDING"] }), [5, 4, 1]);
     assert.deepEqual(await numbers({ container: "redis" }), [4]);
+    assert.deepEqual(await numbers({ container: "c0ffee" }), [4]);
     assert.deepEqual(await numbers({ states: ["FAILED", "EXPIRED"] }), [3]);
     assert.deepEqual(await numbers({ container: "' or 1=1 --" }), []);
   });

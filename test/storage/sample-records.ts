@@ -67,6 +67,7 @@ export function commandRecord(number: number, changes: Partial<CommandRecord> = 
     hostName: "web-1",
     agentId: "agent-1",
     container: "nginx",
+    containerName: "nginx",
     caller: "local",
     requestId: "",
     requestDigest: new Uint8Array([1, 2, 3]),

@@ -31,6 +31,9 @@ interface OpenCommand {
 
 const nothing = new Uint8Array(0);
 
+// What an engine calls a container by; anything else are the words of a caller.
+const isFullId = (container: string): boolean => /^[0-9a-f]{64}$/.test(container);
+
 /**
  * The server's journal of commands that change something. Those that have not ended are in memory as well; nothing is
  * told of a command that is not committed. All that happens in one turn of the event loop is one transaction.
@@ -175,7 +178,8 @@ export class CommandJournal {
       type: EventType.COMMAND_ENDED,
       hostId: record.hostId,
       hostName: record.hostName,
-      containerName: record.container,
+      containerId: isFullId(record.container) ? record.container : "",
+      containerName: record.containerName,
       commandId: record.id,
       actor: record.caller,
       attributes: {

@@ -18,6 +18,8 @@ export interface DispatchRequest {
   readonly operation: Operation;
   /** The container as the command names it, for the journal. */
   readonly container: string;
+  /** Its name now, for the journal. Default: as the command names it. */
+  readonly containerName?: string | undefined;
   /** How long it may take, in milliseconds. Undefined: as the operation's traits say. */
   readonly timeoutMs: number | undefined;
   /** What the operation itself may wait for, in milliseconds; added to the operation's own default. */

@@ -145,6 +145,7 @@ export class Mutations {
       hostName,
       agentId,
       container: request.container,
+      containerName: request.containerName ?? request.container,
       caller: request.caller,
       requestId: request.requestId,
       requestDigest: request.requestDigest,

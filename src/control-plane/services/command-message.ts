@@ -31,6 +31,7 @@ export function commandMessage(record: CommandRecord): Command {
     hostName: record.hostName,
     agentId: record.agentId,
     container: record.container,
+    containerName: record.containerName,
     caller: record.caller,
     requestId: record.requestId,
     state: stateOfWord[record.state],

@@ -62,6 +62,7 @@ async function carryOut<Method extends CommandMethod>(
       host: target.host,
       operation: create(OperationSchema, { operation: operation(request, target.container) }),
       container: target.container,
+      containerName: target.known?.name,
       timeoutMs: msOrUnset(request.timeout),
       graceMs: graceMs?.(request),
       ...("offlinePolicy" in request ? deliveryOptions(request, parts.clock.now()) : {}),

@@ -48,7 +48,8 @@ export class Migration0001FirstSchema extends Migration {
   #createCommands(): void {
     this.addSql(
       "create table `command` (`id` text not null primary key, `operation` text not null, `host_id` text not null, " +
-        "`host_name` text not null, `agent_id` text not null, `container` text not null, `caller` text not null, " +
+        "`host_name` text not null, `agent_id` text not null, `container` text not null, " +
+        "`container_name` text not null, `caller` text not null, " +
         "`request_id` text not null, `request_digest` blob not null, `state` text not null, `reason` text not null, " +
         "`message` text not null, `metadata` json not null, `changed` integer not null, `attempt` integer not null, " +
         "`session_epoch` integer not null, `journal_id` text not null, `timeout_ms` bigint not null, " +
@@ -57,7 +58,7 @@ export class Migration0001FirstSchema extends Migration {
         "`end_time` bigint null, `transitions` json not null, `payload` blob not null, `outcome` blob not null)",
     );
     this.addSql("create index `command_caller_request_id_index` on `command` (`caller`, `request_id`)");
-    for (const column of ["host_id", "container", "state", "end_time"]) {
+    for (const column of ["host_id", "container", "container_name", "state", "end_time"]) {
       this.addSql(`create index \`command_${column}_id_index\` on \`command\` (\`${column}\`, \`id\`)`);
     }
   }

@@ -55,6 +55,7 @@ describe("the command service", () => {
       hostName: "alpha",
       agentId: "agent-alpha",
       container: "web",
+      containerName: "web",
       caller: "tester",
       requestId: "key",
       state: CommandState.FAILED,
@@ -97,7 +98,8 @@ describe("the command service", () => {
     const records = Array.from({ length: 9 }, (_, index) =>
       commandRecord({
         state: index % 3 === 0 ? "SUCCEEDED" : "PENDING",
-        container: index < 5 ? "web" : "db",
+        container: index < 5 ? "web" : "c0ffee",
+        containerName: index < 5 ? "web" : "db",
         hostId: index === 8 ? goneHost : "id-alpha",
       }),
     );
@@ -117,6 +119,7 @@ describe("the command service", () => {
         records.findIndex((one) => one.id === id),
       );
     assert.deepEqual(await idsOf({ host: "alpha", container: "db" }), [7, 6, 5]);
+    assert.deepEqual(await idsOf({ host: "alpha", container: "c0ffee" }), [7, 6, 5]);
     assert.deepEqual(await idsOf({ states: [CommandState.SUCCEEDED] }), [6, 3, 0]);
     assert.deepEqual(await idsOf({ states: [CommandState.UNSPECIFIED] }), []);
     // Of a host that is gone the history is left, by its id.

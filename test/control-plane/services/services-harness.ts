@@ -187,6 +187,7 @@ export function commandRecord(record: Partial<CommandRecord>): CommandRecord {
     hostName: "alpha",
     agentId: "agent-alpha",
     container: "web",
+    containerName: "web",
     caller: "tester",
     requestId: "",
     requestDigest: new Uint8Array(0),
