@@ -11,6 +11,7 @@ import { type Clock, systemClock } from "../resilience/clock.ts";
 import { TimerWheel } from "../resilience/timer-wheel.ts";
 import { type ApiServer, startApiServer } from "../rpc/api-server.ts";
 import { HealthStates } from "../rpc/health.ts";
+import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import {
   type ControlPlaneConfig,
@@ -27,6 +28,7 @@ import { keyLifetimeMs } from "./dispatch/request-keys.ts";
 import { defaultDispatchSettings, Dispatcher } from "./dispatch/dispatcher.ts";
 import { Enrolment } from "./enrolment/enrolment.ts";
 import { RegistrationTokens } from "./enrolment/registration-tokens.ts";
+import { listenFailure } from "./listen-failure.ts";
 import { EventLog } from "./events/event-log.ts";
 import { FleetInventory } from "./inventory/fleet-inventory.ts";
 import { AgentStreams } from "./session/agent-streams.ts";
@@ -70,17 +72,21 @@ export async function startControlPlane(config: ControlPlaneConfig): Promise<Con
   const apiListen = config.apiListen ?? defaultApiListen;
   requireLoopback("the agents' listener", agentsListen);
   requireLoopback("the API", apiListen);
-  const storage = await openStorage({ path: `${config.dataDir}/fairlead.db`, logger: config.logger });
+  // Before anything of another control plane's is touched.
+  const lock = lockFolder(config.dataDir);
+  let storage: Storage | undefined;
   try {
-    const rooms = await furnish(config, storage);
+    storage = await openStorage({ path: `${config.dataDir}/fairlead.db`, logger: config.logger });
+    const rooms = { ...(await furnish(config, storage)), lock };
     return await open(config, rooms, agentsListen, apiListen);
   } catch (error) {
-    await storage.close();
+    await storage?.close();
+    lock.release();
     throw error;
   }
 }
 
-type Rooms = Awaited<ReturnType<typeof furnish>>;
+type Rooms = Awaited<ReturnType<typeof furnish>> & { readonly lock: FolderLock };
 
 /** Builds every room and connects them; nobody listens yet. */
 async function furnish(config: ControlPlaneConfig, storage: Storage) {
@@ -177,6 +183,8 @@ async function open(
     ...agentsListen,
     tls: rooms.tls,
     take: (call) => streams.take(call),
+  }).catch((error: unknown) => {
+    throw listenFailure(error, agentsListen, "--agents-listen");
   });
   health.set("storage", "SERVING");
   let api: ApiServer;
@@ -192,7 +200,7 @@ async function open(
     });
   } catch (error) {
     await agents.close();
-    throw error;
+    throw listenFailure(error, apiListen, "--api-listen");
   }
   const running = new Running(config, rooms, agents, api);
   return {
@@ -273,6 +281,7 @@ class Running {
     await retention.close();
     this.#rooms.tls?.close();
     await storage.close();
+    this.#rooms.lock.release();
   }
 
   async #probeStorage(): Promise<void> {
