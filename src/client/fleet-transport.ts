@@ -105,21 +105,37 @@ function clientError(error: unknown, server: string, signal: AbortSignal | undef
   if (signal?.aborted === true && signal.reason instanceof FleetError) {
     return signal.reason;
   }
-  const code = signal?.aborted === true ? undefined : socketErrorCode(error);
+  if (signal?.aborted === true) {
+    return fleetErrorFrom(error);
+  }
+  const details = { metadata: { server }, cause: error };
+  const distrust = errorCode(error, certificateFault);
+  if (distrust !== undefined) {
+    const message = `the control plane at ${server} cannot be trusted (${distrust})`;
+    return new FleetError("UNTRUSTED_SERVER", message, details);
+  }
+  const code = errorCode(error, connectionFault);
   return code === undefined
     ? fleetErrorFrom(error)
-    : new FleetError("SERVER_UNREACHABLE", `the control plane at ${server} cannot be reached (${code})`, {
-        metadata: { server },
-        cause: error,
-      });
+    : new FleetError(
+        "SERVER_UNREACHABLE",
+        `the control plane at ${server} cannot be reached (${code})`,
+        details,
+      );
 }
 
-// What the machine says of a connection, and HTTP/2 of a session that is gone, is somewhere down the causes.
-function socketErrorCode(error: unknown): string | undefined {
+// What the machine says of a connection, and HTTP/2 of a session that is gone.
+const connectionFault = /^(E[A-Z]+|EAI_[A-Z]+|ERR_HTTP2_[A-Z_]+|ERR_SSL_[A-Z0-9_]+|HPE_[A-Z_]+)$/;
+// https://nodejs.org/api/tls.html#x509-certificate-error-codes
+const certificateFault =
+  /^(.*CERT_.*|.*_CERT|UNABLE_TO_.*|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERR_TLS_CERT_ALTNAME_INVALID)$/;
+
+/** The first such code somewhere down the causes. */
+function errorCode(error: unknown, form: RegExp): string | undefined {
   let current: unknown = error;
   for (let depth = 0; depth < 8 && current instanceof Error; depth += 1, current = current.cause) {
     const { code } = current as { code?: unknown };
-    if (typeof code === "string" && /^(E[A-Z]+|EAI_[A-Z]+|ERR_HTTP2_[A-Z_]+|HPE_[A-Z_]+)$/.test(code)) {
+    if (typeof code === "string" && form.test(code)) {
       return code;
     }
   }

@@ -14,6 +14,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "src/client",
     "src/control-plane",
     "src/agent",
+    "src/agent/engine",
     "src/rpc",
     "src/resilience",
     "src/domain",
