@@ -18,7 +18,7 @@ const policies: Readonly<Record<Ask["offlinePolicy"], OfflinePolicy>> = {
 
 /** Without a word from the server after so long, a call is given up: the connection may be half-open. */
 const patienceMs = 2_500;
-const againAfterMs = 60;
+const againAfterMs = 300;
 
 /** Somebody who wants things done through the API, and notes what it is told. */
 export class Caller {

@@ -33,8 +33,10 @@ export interface ChaosOptions {
   /** Default: `usualFaults`. */
   readonly faults?: FaultWeights;
   readonly manners?: EngineManners;
-  /** What every ask of the run is like, besides what the seed says. */
-  readonly asks?: Partial<AskDraft>;
+  /** What asks of the run are like, whatever the seed says. */
+  readonly asks?: (draft: AskDraft) => Partial<AskDraft>;
+  /** So long commands may take to end once everything is up again. Default: 30,000. */
+  readonly settleMs?: number;
   /** The sources to run. Default: this project. */
   readonly root?: string;
   /** Where everything is kept afterwards. Default: a temporary folder that is removed. */
@@ -53,8 +55,7 @@ export interface ChaosReport {
   readonly tookMs: number;
 }
 
-/** So long commands may take to end once everything is up again. */
-const settleMs = 30_000;
+const usualSettleMs = 30_000;
 
 const usualManners: EngineManners = { breakBefore: 0.02, breakAfter: 0.03, maxLatencyMs: 40 };
 
@@ -84,7 +85,7 @@ async function runIn(folder: string, options: ChaosOptions): Promise<ChaosReport
     await fleet.enrol(() => createToken(fleet));
     const faults = await disturbed(fleet, recorder, random, options);
     const settling = performance.now();
-    await allEnded(fleet);
+    await allEnded(fleet, options.settleMs ?? usualSettleMs);
     const settledAfterMs = performance.now() - settling;
     const history = await historyOf(fleet, recorder);
     return {
@@ -135,7 +136,7 @@ async function askAll(
   options: ChaosOptions,
   becomeQuiet: () => Promise<void>,
 ): Promise<void> {
-  const { commands, limitMs = Infinity, callers = 12, pauseMs = 200 } = options;
+  const { commands, limitMs = Infinity, callers = 12, pauseMs = 200, settleMs = usualSettleMs } = options;
   const deadline = performance.now() + limitMs;
   const drafts = random.fork("asks");
   const impatience = new AbortController();
@@ -149,7 +150,8 @@ async function askAll(
     const caller = new Caller({ client, engines: fleet.engines, recorder, random: own });
     const open: Promise<void>[] = [];
     while (next < commands && performance.now() < deadline) {
-      const draft = { ...draftAsk(next, fleet.names, drafts), ...options.asks };
+      const drafted = draftAsk(next, fleet.names, drafts);
+      const draft = { ...drafted, ...options.asks?.(drafted) };
       next += 1;
       const engine = fleet.engines.get(draft.host);
       if (engine === undefined) continue;
@@ -204,7 +206,7 @@ async function createToken(fleet: Fleet): Promise<string> {
 }
 
 /** Waits until no command is open, or the time for that is over. */
-async function allEnded(fleet: Fleet): Promise<void> {
+async function allEnded(fleet: Fleet, settleMs: number): Promise<void> {
   const deadline = performance.now() + settleMs;
   const states = [CommandState.PENDING, CommandState.DISPATCHED, CommandState.ACCEPTED];
   while (performance.now() < deadline) {
@@ -264,7 +266,7 @@ async function allEndedEvents(fleet: Fleet): Promise<string[]> {
 
 /** Calls the control plane past all proxies; again while it is still starting. */
 async function directly<Value>(fleet: Fleet, call: (client: Fairlead) => Promise<Value>): Promise<Value> {
-  const deadline = performance.now() + settleMs;
+  const deadline = performance.now() + usualSettleMs;
   for (;;) {
     const { apiPort } = fleet;
     try {

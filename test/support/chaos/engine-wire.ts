@@ -1,5 +1,10 @@
 import { create, fromJson, type JsonValue, type MessageInitShape, toJson } from "@bufbuild/protobuf";
-import type { EngineContainer, EngineFacts, EngineNotice } from "../../../src/agent/engine/engine.ts";
+import type {
+  EngineContainer,
+  EngineEvent,
+  EngineFacts,
+  EngineNotice,
+} from "../../../src/agent/engine/engine.ts";
 import { FleetError, isReason } from "../../../src/domain/errors.ts";
 import { HostFactsSchema } from "../../../src/gen/fairlead/agent/v1/handshake_pb.js";
 import { ContainerSchema } from "../../../src/gen/fairlead/container/v1/container_pb.js";
@@ -65,14 +70,19 @@ export function factsFromJson(json: unknown): EngineFacts {
   return fromJson(HostFactsSchema, json as JsonValue);
 }
 
-export function noticeToJson(notice: EngineNotice): unknown {
+/** A notice as JSON has it, which knows no large integers. */
+type NoticeJson =
+  | { readonly kind: "listening" }
+  | { readonly kind: "event"; readonly event: Omit<EngineEvent, "timeNs"> & { readonly timeNs: string } };
+
+export function noticeToJson(notice: EngineNotice): NoticeJson {
   return notice.kind === "event"
     ? { ...notice, event: { ...notice.event, timeNs: `${notice.event.timeNs}` } }
     : notice;
 }
 
 export function noticeFromJson(json: unknown): EngineNotice {
-  const notice = json as EngineNotice;
+  const notice = json as NoticeJson;
   return notice.kind === "event"
     ? { ...notice, event: { ...notice.event, timeNs: BigInt(notice.event.timeNs) } }
     : notice;

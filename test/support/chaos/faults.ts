@@ -5,6 +5,7 @@ import type { SeededRandom } from "./seeded-random.ts";
 export type FaultKind =
   | "kill-agent"
   | "kill-agent-and-journal"
+  | "isolate-and-kill-agent"
   | "kill-control-plane"
   | "freeze-agent"
   | "freeze-control-plane"
@@ -24,7 +25,7 @@ export interface Fault {
   /** The host whose agent or connection it is about. Empty: the API's connections. */
   readonly host: string;
   readonly direction: Direction;
-  /** How long it lasts; how long what was killed stays away. */
+  /** How long it lasts; how long what was killed stays away; how long what is isolated still acts, before it is killed. */
   readonly ms: number;
 }
 
@@ -32,6 +33,7 @@ export interface Fault {
 export const usualFaults: FaultWeights = {
   "kill-agent": 4,
   "kill-agent-and-journal": 1,
+  "isolate-and-kill-agent": 2,
   "kill-control-plane": 3,
   "freeze-agent": 1,
   "freeze-control-plane": 1,

@@ -107,6 +107,7 @@ export class Fleet {
     const deeds: Readonly<Record<FaultKind, () => Promise<void> | void>> = {
       "kill-agent": () => this.#killAgent(host, false, ms),
       "kill-agent-and-journal": () => this.#killAgent(host, true, ms),
+      "isolate-and-kill-agent": () => this.#isolateAndKill(host, ms),
       // On a slow machine it would never come up, were it killed again and again before that.
       "kill-control-plane": () => (this.apiPort === undefined ? undefined : this.#kill(this.#plane, ms)),
       "freeze-agent": () => this.#freezeAgent(host, ms),
@@ -208,6 +209,16 @@ export class Fleet {
   async #kill(one: Victim, awayMs: number): Promise<void> {
     this.#awayMs.set(one, awayMs);
     await one.kill();
+  }
+
+  /** What the agent does in its last moments nobody hears of. */
+  async #isolateAndKill(host: Host | undefined, ms: number): Promise<void> {
+    const over = new AbortController();
+    const isolated = host?.proxy.swallow("up", 60_000, over.signal);
+    await delay(ms, undefined, { signal: this.#faults.signal }).catch(() => undefined);
+    await this.#killAgent(host, false, 0);
+    over.abort();
+    await isolated;
   }
 
   async #freezeAgent(host: Host | undefined, ms: number): Promise<void> {

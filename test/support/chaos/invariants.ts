@@ -158,8 +158,8 @@ const judges = {
       yield `${nameOf(answer.ask)}: ${answer.commandId} was answered OK, and the engine has ${described(answer.seen)}`;
     }
     for (const { ask, commandId, seen } of inspections) {
-      if (!isAsWanted(ask, seen))
-        yield `${nameOf(ask)}: ${commandId} was answered OK, and inspecting shows ${described(seen)}`;
+      if (isAsWanted(ask, seen)) continue;
+      yield `${nameOf(ask)}: ${commandId} was answered OK, and inspecting shows ${described(seen)}`;
     }
   },
 
@@ -211,6 +211,7 @@ export function isAsWanted(ask: Ask, seen: EngineContainer | undefined): boolean
     case "unpause":
       return seen?.state === ContainerState.RUNNING;
     case "stop":
+      return seen?.state === (ask.already ? ContainerState.CREATED : ContainerState.EXITED);
     case "kill":
       return seen?.state === ContainerState.EXITED;
     case "pause":

@@ -150,7 +150,7 @@ class RemoteCall {
   }
 
   /** Sends the request once connected, and reads answers until the connection ends. */
-  async *values(request: wire.EngineRequest): AsyncGenerator<unknown> {
+  async *values(request: wire.EngineRequest): AsyncIterableIterator<unknown> {
     this.socket.once("connect", () => {
       // From here on it may have arrived, whatever happens next.
       this.#sent = true;

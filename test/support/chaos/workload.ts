@@ -50,7 +50,7 @@ export type AskDraft = Omit<Ask, "container">;
 export function draftAsk(index: number, hosts: readonly string[], random: SeededRandom): AskDraft {
   const operation = random.pick(operations);
   const requestId = random.chance(0.6) ? `request-${index}` : "";
-  const offlinePolicy = random.weighted({ "fail-fast": 0.4, wait: 0.35, queue: 0.25 });
+  const offlinePolicy = random.weighted({ "fail-fast": 0.25, wait: 0.45, queue: 0.3 });
   const isAlready = already[operation] !== undefined && random.chance(0.1);
   return {
     index,

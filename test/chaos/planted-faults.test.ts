@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { type ChaosOptions, runChaos } from "../support/chaos/chaos-run.ts";
+import type { PromiseName } from "../support/chaos/invariants.ts";
+import { type Mutation, plantFault } from "../support/chaos/mutant.ts";
+
+interface PlantedFault {
+  readonly mutations: readonly Mutation[];
+  /** A run in which it must show: everything that helps, and little else. */
+  readonly run: Omit<ChaosOptions, "seed" | "root">;
+  /** One of these promises is seen to be broken. */
+  readonly breaks: readonly PromiseName[];
+}
+
+/** Without broken calls, and slow enough for a kill to come in the middle. */
+const slowEngines = { breakBefore: 0, breakAfter: 0, maxLatencyMs: 60 };
+const steady = {
+  already: false,
+  impossible: false,
+  starts: false,
+  newName: "",
+  timeoutMs: 8_000,
+  offlinePolicy: "wait",
+  hangsUpAfterMs: undefined,
+  cancelledAfterMs: undefined,
+} as const;
+const small = { commands: 60, agents: 2, callers: 12, pauseMs: 60, manners: slowEngines, settleMs: 3_000 };
+
+const faults: Readonly<Record<string, PlantedFault>> = {
+  "an agent that forgets which commands it knows": {
+    mutations: [
+      {
+        file: "src/agent/execution/admission.ts",
+        from: "? admissionOfKnown(command, state.journal)",
+        to: "? undefined",
+      },
+      // The control plane asks what the agent knows before it sends anything again; only an agent that forgets that as well shows the fault.
+      ...[
+        "runningIds: executor.runningIds(),",
+        "heldIds: journal.held().map(({ commandId }) => commandId),",
+      ].map((from) => ({
+        file: "src/agent/session/session.ts",
+        from,
+        to: `${from.slice(0, from.indexOf(":"))}: [],`,
+      })),
+    ],
+    run: {
+      ...small,
+      faults: { "half-open": 3, cut: 1 },
+      faultEveryMs: [50, 250],
+      asks: () => ({ ...steady, operation: "kill" }),
+    },
+    breaks: ["nothing is executed twice"],
+  },
+
+  "an agent that answers before its journal is written": {
+    mutations: [
+      {
+        file: "src/agent/execution/journal.ts",
+        from: "setImmediate(() => this.#flush());\n    await promise;",
+        to: "setTimeout(() => this.#flush(), 400);\n    promise.catch(() => undefined);",
+      },
+      { file: "src/agent/execution/journal.ts", from: "clearImmediate(", to: "clearTimeout(" },
+    ],
+    run: {
+      ...small,
+      faults: { "isolate-and-kill-agent": 1 },
+      faultEveryMs: [200, 400],
+      asks: () => ({ ...steady, operation: "kill" }),
+    },
+    breaks: ["nothing is executed twice"],
+  },
+
+  "a control plane that answers before its journal is written": {
+    mutations: [
+      {
+        file: "src/control-plane/dispatch/command-journal.ts",
+        from: "await this.#storage.commit({ commands: [record], events: [this.#ended(record)] });",
+        to: "setTimeout(() => this.#storage.commit({ commands: [record], events: [this.#ended(record)] }), 300);",
+      },
+    ],
+    run: {
+      ...small,
+      faults: { "kill-control-plane": 1 },
+      faultEveryMs: [300, 500],
+      asks: () => ({ ...steady, operation: "restart" }),
+    },
+    breaks: ["nothing acknowledged is lost"],
+  },
+
+  "a control plane that sends again what an agent without its journal may have run": {
+    mutations: [
+      {
+        file: "src/control-plane/dispatch/deliveries.ts",
+        from: 'record.state === "ACCEPTED" || record.journalId !== session.identity.journalId',
+        to: "false",
+      },
+    ],
+    run: {
+      ...small,
+      manners: { ...slowEngines, maxLatencyMs: 600 },
+      faults: { "kill-agent-and-journal": 1 },
+      faultEveryMs: [200, 400],
+      asks: () => ({ ...steady, operation: "restart" }),
+    },
+    breaks: ["nothing is executed twice"],
+  },
+
+  "a control plane that forgets its callers' keys": {
+    mutations: [
+      {
+        file: "src/control-plane/dispatch/request-keys.ts",
+        from: "if (stored === undefined) return create();",
+        to: "return create();",
+      },
+    ],
+    run: {
+      ...small,
+      faults: { cut: 1, reset: 1, "half-open": 1 },
+      faultEveryMs: [50, 200],
+      asks: ({ index }) => ({ ...steady, operation: "kill", requestId: `key-${index}`, hangsUpAfterMs: 20 }),
+    },
+    breaks: ["one request is one command", "nothing is executed twice"],
+  },
+};
+
+/** A kill that comes at a bad moment on this machine may come at a good one: so many runs there are to find the fault. */
+const seeds = [7, 8, 9];
+
+describe("the checker", () => {
+  for (const [what, { mutations, run, breaks }] of Object.entries(faults)) {
+    it(`C29 notices ${what}`, async function () {
+      this.timeout(120_000);
+      await using mutant = await plantFault(mutations);
+      const seen = new Set<PromiseName>();
+      for (const seed of seeds) {
+        const { violations } = await runChaos({ ...run, seed, root: mutant.root });
+        for (const { promise } of violations) seen.add(promise);
+        if (breaks.some((promise) => seen.has(promise))) return;
+      }
+      assert.fail(`it has not noticed it; broken: ${[...seen].join(", ") || "nothing"}`);
+    });
+  }
+});
