@@ -1,60 +1,74 @@
 import type { EntityManager } from "@mikro-orm/sqlite";
 import type { Transaction } from "./database.ts";
+import { isBanned } from "./engine-bans.ts";
+import { EnrolmentRefused } from "./enrolment-refused.ts";
 import { HostEntity } from "./entities/host.ts";
 import { RegistrationTokenEntity } from "./entities/registration-token.ts";
 import { agentRows, agentValuesFrom, findHosts, hostRows } from "./host-rows.ts";
 import { canBeStored } from "./lookup.ts";
 import { tokenFromRow } from "./record-from-row.ts";
+import { enrolledBefore, reEnrol } from "./re-enrol.ts";
 import type { HostRecord, TokenRecord } from "./records.ts";
-import type { EnrolledHost, Enrolment, EnrolmentRefusal, EnrolmentResult } from "./storage.ts";
+import type { EnrolledHost, Enrolment, EnrolmentRefusal } from "./storage.ts";
 
 /** The longest display name. */
 const maxNameLength = 63;
 
-/** Ends the transaction of an enrolment that is refused, so that nothing of it remains. */
-export class EnrolmentRefused extends Error {
-  override readonly name = "EnrolmentRefused";
-  readonly result: EnrolmentResult & { readonly kind: "refused" };
-
-  constructor(cause: EnrolmentRefusal, token?: TokenRecord, existing?: HostRecord) {
-    super(`enrolment refused: ${cause}`);
-    this.result = { kind: "refused", cause, token, existing };
-  }
-}
-
 /**
- * Counts the use of the token and inserts host, agent and events. The use is counted first: that takes the write
- * lock (on PostgreSQL the token's row), so that of two that present one token the second sees the first.
+ * Counts the use of the token and inserts host, agent and events; see `FleetRepository.enrol`. The token is locked first (on
+ * PostgreSQL its row), so that of two that present one token the second sees the first.
  */
 export async function enrol(transaction: Transaction, enrolment: Enrolment): Promise<EnrolledHost> {
   const { em } = transaction;
-  const token = await useToken(em, enrolment);
-  await refuseKnownEngine(em, enrolment, token);
-  const name = await freeName(em, enrolment, token);
-  const host = hostOf(enrolment, name);
-  await hostRows.write(em, [host]);
-  await agentRows.write(em, [agentValuesFrom(host)]);
-  const enrolled = { host, token };
+  const token = await lockToken(em, enrolment);
+  const known = await enrolledBefore(em, enrolment, token);
+  const enrolled: EnrolledHost =
+    known === undefined ? await use(em, enrolment, token) : { host: known, token, manner: "repeated" };
   await transaction.insertEvents(enrolment.events(enrolled));
   return enrolled;
 }
 
-/** Counts one use and returns the token as it is then. */
-async function useToken(em: EntityManager, { secretHash, now }: Enrolment): Promise<TokenRecord> {
+async function use(em: EntityManager, enrolment: Enrolment, unused: TokenRecord): Promise<EnrolledHost> {
+  const unusable = whyUnusable(unused, enrolment.now);
+  if (unusable !== undefined) {
+    throw new EnrolmentRefused(unusable, unused);
+  }
+  if (await isBanned(em, enrolment.host.engineId)) {
+    throw new EnrolmentRefused("ENGINE_BANNED", unused);
+  }
+  if (unused.hostId !== undefined) {
+    const { host, previous } = await reEnrol(em, enrolment, unused, unused.hostId);
+    const token = await countUse(em, enrolment, unused, host);
+    return { host, token, manner: "returned", previous };
+  }
+  await refuseKnownEngine(em, enrolment, unused);
+  const host = hostOf(enrolment, await freeName(em, enrolment, unused), unused);
+  await hostRows.write(em, [host]);
+  await agentRows.write(em, [agentValuesFrom(host)]);
+  return { host, token: await countUse(em, enrolment, unused, host), manner: "new" };
+}
+
+async function lockToken(em: EntityManager, { secretHash }: Enrolment): Promise<TokenRecord> {
   // Changes nothing, but from here on nobody else can use the token before this transaction ends.
   await em.nativeUpdate(RegistrationTokenEntity, { secretHash }, { secretHash });
   const row = await em.findOne(RegistrationTokenEntity, { secretHash });
   if (row === null) {
     throw new EnrolmentRefused("UNKNOWN");
   }
-  const token = tokenFromRow(row);
-  const unusable = whyUnusable(token, now);
-  if (unusable !== undefined) {
-    throw new EnrolmentRefused(unusable, token);
-  }
+  return tokenFromRow(row);
+}
+
+/** Counts one use and returns the token as it is then. */
+async function countUse(
+  em: EntityManager,
+  { now, address }: Enrolment,
+  token: TokenRecord,
+  { id, name, facts, engineId }: HostRecord,
+): Promise<TokenRecord> {
   const useCount = token.useCount + 1;
-  await em.nativeUpdate(RegistrationTokenEntity, { id: token.id }, { useCount });
-  return { ...token, useCount };
+  const lastUse = { hostId: id, hostName: name, hostname: facts.hostname, engineId, address, useTime: now };
+  await em.nativeUpdate(RegistrationTokenEntity, { id: token.id }, { useCount, lastUse });
+  return { ...token, useCount, lastUse };
 }
 
 function whyUnusable(token: TokenRecord, now: number): EnrolmentRefusal | undefined {
@@ -109,7 +123,7 @@ async function distinctName(em: EntityManager, wanted: string): Promise<string> 
   return name;
 }
 
-function hostOf({ now, host, agent }: Enrolment, name: string): HostRecord {
+function hostOf({ now, host, agent }: Enrolment, name: string, token: TokenRecord): HostRecord {
   return {
     id: host.id,
     name,
@@ -122,5 +136,7 @@ function hostOf({ now, host, agent }: Enrolment, name: string): HostRecord {
     sessionEpoch: 0,
     online: false,
     createTime: now,
+    tokenId: token.id,
+    enrolTime: now,
   };
 }

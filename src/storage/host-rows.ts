@@ -13,6 +13,8 @@ export interface AgentValues
   readonly lastSeenTime: number | undefined;
   readonly instanceId: string | undefined;
   readonly journalId: string | undefined;
+  readonly tokenId: string | undefined;
+  readonly enrolTime: number | undefined;
 }
 
 /** Writes hosts; those that are there get the new facts. */
@@ -36,6 +38,8 @@ export const agentRows = new RowWriter<AgentValues, AgentRow>({
     "lastSeenTime",
     "instanceId",
     "journalId",
+    "tokenId",
+    "enrolTime",
   ],
   upsert: {
     key: "id",
@@ -71,5 +75,7 @@ export function agentValuesFrom(host: HostRecord): AgentValues {
     lastSeenTime: host.lastSeenTime,
     instanceId: host.instanceId,
     journalId: host.journalId,
+    tokenId: host.tokenId,
+    enrolTime: host.enrolTime,
   };
 }

@@ -4,7 +4,9 @@ import { Migrator } from "@mikro-orm/migrations";
 import { MikroORM } from "@mikro-orm/sqlite";
 import { FleetError } from "../domain/errors.ts";
 import { AgentEntity } from "./entities/agent.ts";
+import { ApiKeyEntity } from "./entities/api-key.ts";
 import { CommandEntity } from "./entities/command.ts";
+import { EngineBanEntity } from "./entities/engine-ban.ts";
 import { EventEntity } from "./entities/event.ts";
 import { HostEntity } from "./entities/host.ts";
 import { RegistrationTokenEntity } from "./entities/registration-token.ts";
@@ -57,7 +59,9 @@ async function initialise(path: string): Promise<MikroORM> {
     dbName: path,
     entities: [
       AgentEntity,
+      ApiKeyEntity,
       CommandEntity,
+      EngineBanEntity,
       EventEntity,
       HostEntity,
       RegistrationTokenEntity,

@@ -25,6 +25,8 @@ export const commandRows = new RowWriter<CommandRecord, CommandRow>({
     "container",
     "containerName",
     "caller",
+    "callerKeyId",
+    "callerAddress",
     "requestId",
     "requestDigest",
     "state",
@@ -76,6 +78,17 @@ export class OrmCommandRepository implements CommandRepository {
     this.#database = database;
   }
 
+  async ofAgent(agentId: string, ids: readonly string[]): Promise<string[]> {
+    const storable = ids.filter((id) => canBeStored(id));
+    if (storable.length === 0 || !canBeStored(agentId)) {
+      return [];
+    }
+    const rows = await this.#database.read((em) =>
+      em.find(CommandEntity, { id: { $in: storable }, agentId }, { fields: ["id"] }),
+    );
+    return rows.map(({ id }) => id);
+  }
+
   async get(id: string): Promise<CommandRecord | undefined> {
     if (!canBeStored(id)) {
       return undefined;
@@ -103,9 +116,19 @@ export class OrmCommandRepository implements CommandRepository {
   }
 
   async list(query: CommandQuery): Promise<CommandRecord[]> {
-    const { hostId, container, states, reasons, caller, createdSince, createdBefore, beforeId, limit } =
-      query;
-    if (!canBeStored(hostId, container, caller, beforeId, ...(reasons ?? []))) {
+    const {
+      hostId,
+      hostIds,
+      container,
+      states,
+      reasons,
+      caller,
+      createdSince,
+      createdBefore,
+      beforeId,
+      limit,
+    } = query;
+    if (!canBeStored(hostId, container, caller, beforeId, ...(reasons ?? []), ...(hostIds ?? []))) {
       return [];
     }
     const created = {
@@ -114,6 +137,7 @@ export class OrmCommandRepository implements CommandRepository {
     };
     const where = {
       ...(hostId === undefined ? {} : { hostId }),
+      ...(hostIds === undefined ? {} : { $and: [{ hostId: { $in: [...hostIds] } }] }),
       ...(container === undefined ? {} : { $or: [{ container }, { containerName: container }] }),
       ...(states === undefined ? {} : { state: { $in: [...states] } }),
       ...(reasons === undefined ? {} : { reason: { $in: [...reasons] } }),

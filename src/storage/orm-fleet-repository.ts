@@ -1,19 +1,30 @@
 import type { Database } from "./database.ts";
-import { EnrolmentRefused, enrol } from "./enrol.ts";
+import { findBans, liftBan, writeBan } from "./engine-bans.ts";
+import { enrol } from "./enrol.ts";
+import { EnrolmentRefused } from "./enrolment-refused.ts";
 import { AgentEntity } from "./entities/agent.ts";
 import { HostEntity } from "./entities/host.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { findHosts } from "./host-rows.ts";
 import { canBeStored } from "./lookup.ts";
-import type { HostRecord, NewEvent } from "./records.ts";
+import { keepPolicy } from "./keep-policy.ts";
+import type { EngineBanRecord, HostPolicyRecord, HostRecord, NewEvent } from "./records.ts";
 import {
   type BegunSession,
   type EndedSession,
   writeBegunSessions,
   writeEndedSessions,
 } from "./session-writes.ts";
-import type { Enrolment, EnrolmentResult, FleetRepository, SessionStart } from "./storage.ts";
+import type {
+  Enrolment,
+  EnrolmentResult,
+  FleetRepository,
+  HostChange,
+  HostUpdate,
+  SessionStart,
+} from "./storage.ts";
 import { isUnavailable } from "./storage-error.ts";
+import { updateHost } from "./update-host.ts";
 
 /** Sessions in one transaction at most. */
 const maxSessions = 512;
@@ -69,6 +80,13 @@ export class OrmFleetRepository implements FleetRepository {
     return canBeStored(agentId) && (await this.#ended.add({ agentId, epoch, now }));
   }
 
+  async keepPolicy(agentId: string, epoch: number, policy: HostPolicyRecord): Promise<boolean> {
+    return (
+      canBeStored(agentId) &&
+      (await this.#database.transact((transaction) => keepPolicy(transaction, { agentId, epoch, policy })))
+    );
+  }
+
   async markAllOffline(): Promise<void> {
     await this.#database.transact(({ em }) =>
       em.nativeUpdate(AgentEntity, { online: true }, { online: false }),
@@ -104,7 +122,18 @@ export class OrmFleetRepository implements FleetRepository {
     });
   }
 
-  async remove(hostId: string, events: readonly NewEvent[]): Promise<boolean> {
+  async update(
+    hostId: string,
+    change: HostChange,
+    events: (host: HostRecord, previousName: string) => readonly NewEvent[],
+  ): Promise<HostUpdate> {
+    if (!canBeStored(hostId)) {
+      return { kind: "refused", cause: "UNKNOWN" };
+    }
+    return this.#database.transact((transaction) => updateHost(transaction, hostId, change, events));
+  }
+
+  async remove(hostId: string, events: readonly NewEvent[], ban?: EngineBanRecord): Promise<boolean> {
     if (!canBeStored(hostId)) {
       return false;
     }
@@ -112,10 +141,41 @@ export class OrmFleetRepository implements FleetRepository {
       // The agent goes with it, by its foreign key.
       const count = await em.nativeDelete(HostEntity, { id: hostId });
       if (count > 0) {
+        if (ban !== undefined) {
+          await writeBan(em, ban);
+        }
         await insertEvents(events);
       }
       return count > 0;
     });
+  }
+
+  async changeKey(
+    agentId: string,
+    { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
+    events: readonly NewEvent[],
+  ): Promise<boolean> {
+    return this.#database.transact(async ({ em, insertEvents }) => {
+      const count = await em.nativeUpdate(AgentEntity, { id: agentId, publicKey: from }, { publicKey: to });
+      if (count > 0) {
+        await insertEvents(events);
+      }
+      return count > 0;
+    });
+  }
+
+  bans(after: string | undefined, limit: number): Promise<EngineBanRecord[]> {
+    return this.#database.read((em) => findBans(em, after, limit));
+  }
+
+  async liftBan(
+    engineId: string,
+    events: (ban: EngineBanRecord) => readonly NewEvent[],
+  ): Promise<EngineBanRecord | undefined> {
+    if (!canBeStored(engineId)) {
+      return undefined;
+    }
+    return this.#database.transact((transaction) => liftBan(transaction, engineId, events));
   }
 
   /** Resolves when no session waits to be written. */

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { Database, type Transaction } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { commandRows, OrmCommandRepository } from "./orm-command-repository.ts";
+import { OrmApiKeyRepository } from "./orm-api-key-repository.ts";
 import { OrmEventRepository } from "./orm-event-repository.ts";
 import { OrmFleetRepository } from "./orm-fleet-repository.ts";
 import { OrmTokenRepository } from "./orm-token-repository.ts";
@@ -17,6 +18,7 @@ const maxBatches = 1_024;
 export class OrmStorage implements Storage {
   readonly fleet: OrmFleetRepository;
   readonly tokens: OrmTokenRepository;
+  readonly keys: OrmApiKeyRepository;
   readonly commands: OrmCommandRepository;
   readonly events: OrmEventRepository;
   readonly #database: Database;
@@ -26,6 +28,7 @@ export class OrmStorage implements Storage {
     this.#database = new Database(orm, logger);
     this.fleet = new OrmFleetRepository(this.#database);
     this.tokens = new OrmTokenRepository(this.#database);
+    this.keys = new OrmApiKeyRepository(this.#database);
     this.commands = new OrmCommandRepository(this.#database);
     this.events = new OrmEventRepository(this.#database);
     this.#batches = new GroupCommit({

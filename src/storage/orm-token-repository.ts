@@ -18,6 +18,7 @@ const tokenRows = new RowWriter<TokenRecord, RegistrationTokenRow>({
     "maxUses",
     "useCount",
     "revokeTime",
+    "hostId",
   ],
 });
 

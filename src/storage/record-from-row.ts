@@ -1,9 +1,10 @@
 import type { Loaded } from "@mikro-orm/core";
 import type { AgentRow } from "./entities/agent.ts";
+import type { ApiKeyRow } from "./entities/api-key.ts";
 import type { CommandRow } from "./entities/command.ts";
 import type { EventRow } from "./entities/event.ts";
 import type { RegistrationTokenRow } from "./entities/registration-token.ts";
-import type { CommandRecord, EventRecord, HostRecord, TokenRecord } from "./records.ts";
+import type { ApiKeyRecord, CommandRecord, EventRecord, HostRecord, TokenRecord } from "./records.ts";
 
 /** A host from its agent's row, with the host's row loaded. */
 export function hostFromRow(row: Loaded<AgentRow, "host">): HostRecord {
@@ -24,6 +25,8 @@ export function hostFromRow(row: Loaded<AgentRow, "host">): HostRecord {
     ...present("lastSeenTime", row.lastSeenTime),
     ...present("instanceId", row.instanceId),
     ...present("journalId", row.journalId),
+    ...present("tokenId", row.tokenId),
+    ...present("enrolTime", row.enrolTime),
   };
 }
 
@@ -39,6 +42,25 @@ export function tokenFromRow(row: RegistrationTokenRow): TokenRecord {
     maxUses: row.maxUses,
     useCount: row.useCount,
     ...present("revokeTime", row.revokeTime),
+    ...present("hostId", row.hostId),
+    ...present("lastUse", row.lastUse),
+  };
+}
+
+/** An API key from its row. */
+export function apiKeyFromRow(row: ApiKeyRow): ApiKeyRecord {
+  return {
+    id: row.id,
+    secretHash: row.secretHash,
+    name: row.name,
+    description: row.description,
+    role: row.role,
+    hostSelector: row.hostSelector,
+    createdBy: row.createdBy,
+    createTime: row.createTime,
+    ...present("expireTime", row.expireTime),
+    ...present("lastUseTime", row.lastUseTime),
+    ...present("revokeTime", row.revokeTime),
   };
 }
 
@@ -53,6 +75,8 @@ export function commandFromRow(row: CommandRow): CommandRecord {
     container: row.container,
     containerName: row.containerName,
     caller: row.caller,
+    ...present("callerKeyId", row.callerKeyId),
+    ...present("callerAddress", row.callerAddress),
     requestId: row.requestId,
     requestDigest: row.requestDigest,
     state: row.state,

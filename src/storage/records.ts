@@ -14,6 +14,63 @@ export interface TokenRecord {
   readonly maxUses: number;
   readonly useCount: number;
   readonly revokeTime?: number | undefined;
+  /** The host that it brings back; undefined: it makes new ones. */
+  readonly hostId?: string | undefined;
+  /** Who used it last. */
+  readonly lastUse?: TokenUse | undefined;
+}
+
+/** Who enrolled with a token. */
+export interface TokenUse {
+  readonly hostId: string;
+  readonly hostName: string;
+  /** The machine's own name. */
+  readonly hostname: string;
+  readonly engineId: string;
+  readonly address: string;
+  readonly useTime: number;
+}
+
+/** An engine that may not be enrolled. */
+export interface EngineBanRecord {
+  readonly engineId: string;
+  /** The name of the host that it was then. */
+  readonly hostName: string;
+  readonly bannedBy: string;
+  readonly banTime: number;
+}
+
+/** What a key of the API may do: each all that the ones before it may. */
+export type ApiKeyRole = "viewer" | "operator" | "admin";
+
+/** A key of the API. Of its secret only the hash is kept. */
+export interface ApiKeyRecord {
+  readonly id: string;
+  /** SHA-256 of the secret. */
+  readonly secretHash: Uint8Array;
+  /** Unique among the keys that are not revoked. */
+  readonly name: string;
+  readonly description: string;
+  readonly role: ApiKeyRole;
+  /** Each "key" or "key=value" of a host's labels, all of which a host must have. Empty: all hosts. */
+  readonly hostSelector: readonly string[];
+  readonly createdBy: string;
+  readonly createTime: number;
+  /** Undefined: it has no end. */
+  readonly expireTime?: number | undefined;
+  /** Up to a minute old. */
+  readonly lastUseTime?: number | undefined;
+  readonly revokeTime?: number | undefined;
+}
+
+/** What the owner of a host allows there, as its agent told last. */
+export interface HostPolicyRecord {
+  readonly readOnly: boolean;
+  /** SHA-256 of the file in force, in hex. Empty: none is. */
+  readonly digest: string;
+  readonly summary: readonly string[];
+  /** What is wrong with the file as it is now. */
+  readonly problem: string;
 }
 
 /** What an agent reported of its host. Zero and the empty string: not known. */
@@ -28,6 +85,8 @@ export interface HostFactsRecord {
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly simulated: boolean;
+  /** Undefined: the host has none. */
+  readonly policy?: HostPolicyRecord | undefined;
 }
 
 /** A host together with its agent. */
@@ -56,6 +115,10 @@ export interface HostRecord {
   readonly instanceId?: string | undefined;
   /** The journal that the agent had in the latest session, in hex. */
   readonly journalId?: string | undefined;
+  /** The token that its agent was enrolled with. */
+  readonly tokenId?: string | undefined;
+  /** When its agent was enrolled; later than `createTime` for a host that was enrolled again. */
+  readonly enrolTime?: number | undefined;
 }
 
 /** One step in the life of a command. */
@@ -80,7 +143,11 @@ export interface CommandRecord {
   /** Its name when the command was created; where that was not known, the same as `container`. */
   readonly containerName: string;
   readonly caller: string;
-  /** The caller's key; empty where there was none. */
+  /** The API key that the caller had. */
+  readonly callerKeyId?: string | undefined;
+  /** Where the caller called from. */
+  readonly callerAddress?: string | undefined;
+  /** The caller's key for the request; empty where there was none. */
   readonly requestId: string;
   readonly requestDigest: Uint8Array;
   readonly state: CommandState;

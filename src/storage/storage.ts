@@ -1,11 +1,14 @@
 import type { Logger } from "pino";
 import type { CommandState } from "../domain/command-state.ts";
+import type { ApiKeyRepository } from "./api-key-repository.ts";
 import { openOrm } from "./open-orm.ts";
 import { OrmStorage } from "./orm-storage.ts";
 import type {
   CommandRecord,
+  EngineBanRecord,
   EventRecord,
   HostFactsRecord,
+  HostPolicyRecord,
   HostRecord,
   NewEvent,
   TokenRecord,
@@ -25,6 +28,7 @@ export interface CommitBatch {
 export interface Storage {
   readonly fleet: FleetRepository;
   readonly tokens: TokenRepository;
+  readonly keys: ApiKeyRepository;
   readonly commands: CommandRepository;
   readonly events: EventRepository;
   /**
@@ -60,6 +64,8 @@ export interface Enrolment {
     readonly agentVersion: string;
   };
   readonly agent: { readonly id: string; readonly publicKey: Uint8Array };
+  /** Where it calls from. */
+  readonly address: string;
   /** The engine id may be known already, the name must be free. */
   readonly uniqueByName: boolean;
   /** A person chose the name; it is not only the machine's own. */
@@ -68,10 +74,17 @@ export interface Enrolment {
   events(enrolled: EnrolledHost): readonly NewEvent[];
 }
 
-/** A new host, and the token after its use. */
+/** A host that was enrolled, and the token after its use. */
 export interface EnrolledHost {
   readonly host: HostRecord;
   readonly token: TokenRecord;
+  /**
+   * "new": host and agent were created. "repeated": the same key enrolled with this token before, and nothing was changed.
+   * "returned": the host that the token was made for has a new agent.
+   */
+  readonly manner: "new" | "repeated" | "returned";
+  /** The host with the agent that it had before, for "returned". */
+  readonly previous?: HostRecord | undefined;
 }
 
 /** Why an enrolment was refused. */
@@ -80,7 +93,9 @@ export type EnrolmentRefusal =
   | "EXPIRED"
   | "USED_UP"
   | "REVOKED"
+  | "HOST_GONE"
   | "ENGINE_KNOWN"
+  | "ENGINE_BANNED"
   | "NAME_IN_USE"
   | "NAME_REQUIRED";
 
@@ -109,11 +124,25 @@ export interface SessionStart {
   readonly minEpoch?: number | undefined;
 }
 
+/** What of a host is to be another; what is undefined stays. */
+export interface HostChange {
+  readonly name?: string | undefined;
+  /** All of them. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+}
+
+/** How a change of a host ended. One that was refused has changed nothing. */
+export type HostUpdate =
+  | { readonly kind: "updated"; readonly host: HostRecord }
+  | { readonly kind: "refused"; readonly cause: "UNKNOWN" | "NAME_IN_USE" };
+
 /** Hosts and their agents. */
 export interface FleetRepository {
   /**
    * Counts one use of the token and inserts host, agent and events, all in one transaction, or changes nothing. A
-   * display name in use gets the suffix "-2", "-3" and so on, unless `uniqueByName` is set.
+   * display name in use gets the suffix "-2", "-3" and so on, unless `uniqueByName` is set. A token made for a host gives
+   * that host a new agent in place of the one that it had. A key that enrolled with this token already is given what it
+   * got then, and no use is counted: as long as the token lives, and a day longer, unless it was revoked.
    */
   enrol(enrolment: Enrolment): Promise<EnrolmentResult>;
   /** The host of an agent. */
@@ -128,6 +157,8 @@ export interface FleetRepository {
   ): Promise<{ readonly epoch: number; readonly host: HostRecord } | undefined>;
   /** Marks the agent offline if `epoch` is still its current one; tells whether it did. */
   endSession(agentId: string, epoch: number, now: number): Promise<boolean>;
+  /** Keeps what a host's policy is since its session with this epoch began. False: that session does not count any more. */
+  keepPolicy(agentId: string, epoch: number, policy: HostPolicyRecord): Promise<boolean>;
   /** Marks every agent offline, for a control plane that begins. */
   markAllOffline(): Promise<void>;
   /** A page of hosts by name, then id, beginning after the given one. */
@@ -139,8 +170,36 @@ export interface FleetRepository {
   all(): Promise<HostRecord[]>;
   /** A host by its id or, where no id is like that, by its name. */
   find(idOrName: string): Promise<HostRecord | undefined>;
-  /** Deletes a host with its agent and stores the events; false, and nothing stored, when there is no such host. */
-  remove(hostId: string, events: readonly NewEvent[]): Promise<boolean>;
+  /**
+   * Gives a host another name or other labels, or both, and stores the events that `events` makes of it. Resolves to the
+   * host as it is now and its name before, or to why nothing was changed.
+   */
+  update(
+    hostId: string,
+    change: HostChange,
+    events: (host: HostRecord, previousName: string) => readonly NewEvent[],
+  ): Promise<HostUpdate>;
+  /**
+   * Deletes a host with its agent, bans its engine where `ban` says so, and stores the events; false, and nothing stored, when
+   * there is no such host.
+   */
+  remove(hostId: string, events: readonly NewEvent[], ban?: EngineBanRecord): Promise<boolean>;
+  /**
+   * Gives an agent another public key and stores the events; false, and nothing stored, when `from` is not its key (any
+   * more).
+   */
+  changeKey(
+    agentId: string,
+    change: { readonly from: Uint8Array; readonly to: Uint8Array },
+    events: readonly NewEvent[],
+  ): Promise<boolean>;
+  /** A page of the engines that may not be enrolled, by their ids, beginning after the given one. */
+  bans(after: string | undefined, limit: number): Promise<EngineBanRecord[]>;
+  /** Lets an engine be enrolled again and stores the events that `events` makes of the ban. Undefined, and nothing stored: it was not banned. */
+  liftBan(
+    engineId: string,
+    events: (ban: EngineBanRecord) => readonly NewEvent[],
+  ): Promise<EngineBanRecord | undefined>;
 }
 
 /** Registration tokens. Their uses are counted by `FleetRepository.enrol`. */
@@ -172,6 +231,8 @@ export interface TokenRepository {
 /** Which commands to list; what is undefined does not filter. */
 export interface CommandQuery {
   readonly hostId?: string | undefined;
+  /** Of any of these hosts; of none when it is empty. */
+  readonly hostIds?: readonly string[] | undefined;
   /** Its full id, or the name that it had when the command was created. */
   readonly container?: string | undefined;
   readonly states?: readonly CommandState[] | undefined;
@@ -189,6 +250,8 @@ export interface CommandQuery {
 /** Journaled commands. They are written by `Storage.commit`. */
 export interface CommandRepository {
   get(id: string): Promise<CommandRecord | undefined>;
+  /** Which of these commands are known and were for this agent. */
+  ofAgent(agentId: string, ids: readonly string[]): Promise<string[]>;
   /** Those that have not ended, oldest first. */
   open(): Promise<CommandRecord[]>;
   /** The newest command that this caller created with this key at `since` or later. */

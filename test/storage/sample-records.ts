@@ -45,7 +45,9 @@ export function enrolment(tokenId: string, key: string, changes: Partial<Enrolme
     secretHash: hashOf(tokenId),
     now,
     host: { id: `host-${key}`, name: `web-${key}`, engineId: `engine-${key}`, facts, agentVersion: "1.0.0" },
-    agent: { id: `agent-${key}`, publicKey: new Uint8Array(32).fill(7) },
+    // A key of its own for each: one that comes again with the same token is given what it got before.
+    agent: { id: `agent-${key}`, publicKey: hashOf(`key-${key}`) },
+    address: "192.0.2.1:1",
     uniqueByName: false,
     nameWanted: false,
     events: ({ host }) => [newEvent({ type: 6, hostId: host.id, hostName: host.name })],

@@ -12,7 +12,9 @@ const advice: Partial<Record<Reason, string>> = {
   ENGINE_CHANGED:
     "this identity belongs to another Docker Engine; point the agent at that engine, or remove agent.json and enrol this one with a new token",
   ENGINE_ALREADY_ENROLLED:
-    "a host with this engine is enrolled already; delete that host first, or if this machine is a copy of it, enrol with a name of its own (unique by name)",
+    "a host with this engine is enrolled already; if this is that host, enrol it with a token made for it (fairlead token create --host), or if this machine is a copy of it, enrol with a name of its own (unique by name)",
+  ENGINE_BANNED:
+    "this engine was banned from the fleet; whoever runs the control plane has to lift the ban before it can be enrolled",
   HOST_NAME_IN_USE: "choose another name for this host",
   HOST_NAME_REQUIRED: "give this host a name of its own",
   UNAUTHENTICATED:

@@ -117,10 +117,10 @@ export class Deliveries {
 
   /** Ends all open commands of a host that is gone for good. What was never sent certainly did nothing. */
   async abandon(agentId: string): Promise<void> {
-    const deleted = "the host was deleted before it told the end of this command";
+    const deleted = "the host was deleted, or given another agent, before it told the end of this command";
     const unknown = endFromError(new FleetError("OUTCOME_UNKNOWN", deleted));
     const never = endFromError(
-      new FleetError("CANCELLED", "the host was deleted before this command was sent"),
+      new FleetError("CANCELLED", "the host was deleted, or given another agent, before this command was sent"),
       false,
     );
     const open = this.#parts.journal.openOf(agentId);

@@ -1,11 +1,12 @@
-import { FleetError } from "../../domain/errors.ts";
+import type { FleetError } from "../../domain/errors.ts";
 import { newId } from "../../domain/ids.ts";
 import { parseRegistrationToken } from "../../domain/registration-token.ts";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { HostFactsRecord, HostRecord, NewEvent, TokenRecord } from "../../storage/records.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { EnrolledHost, Storage } from "../../storage/storage.ts";
 import type { EventLog } from "../events/event-log.ts";
+import { enrolmentRefusal, notAccepted } from "./enrolment-refusal.ts";
 import { secretHash } from "./registration-token.ts";
 
 /** Who wants in, and with what. */
@@ -27,16 +28,13 @@ export interface ReconnectionAttempt {
   readonly address: string;
 }
 
-/**
- * The one answer to every proof that failed, so that nothing can be probed: neither which tokens or agents exist, nor
- * what is wrong with what was shown. The cause, which does not travel, and the event log say which it was.
- */
-function notAccepted(cause: string): FleetError {
-  return new FleetError(
-    "UNAUTHENTICATED",
-    "the control plane did not accept this identity; check the registration token (single use, 15 minutes by default), or enrol the host again with a new one",
-    { cause },
-  );
+/** What an enrolment needs. */
+export interface EnrolmentParts {
+  readonly storage: Storage;
+  readonly events: EventLog;
+  readonly clock: Clock;
+  /** Is told when a host has a new agent in place of this one, which is nobody any more. Must not reject. */
+  readonly onReplaced?: (agentId: string) => Promise<void>;
 }
 
 /** First contact, and who may come back. */
@@ -44,17 +42,20 @@ export class Enrolment {
   readonly #storage: Storage;
   readonly #events: EventLog;
   readonly #clock: Clock;
+  readonly #onReplaced: (agentId: string) => Promise<void>;
 
-  constructor(parts: { storage: Storage; events: EventLog; clock: Clock }) {
+  constructor(parts: EnrolmentParts) {
     this.#storage = parts.storage;
     this.#events = parts.events;
     this.#clock = parts.clock;
+    this.#onReplaced = parts.onReplaced ?? (async () => undefined);
   }
 
   /**
-   * Turns a token into a host and its agent, both or none. The caller has checked the signature. Rejects with UNAUTHENTICATED
-   * for every kind of wrong token, and, for a good one, with ENGINE_ALREADY_ENROLLED, HOST_NAME_IN_USE or HOST_NAME_REQUIRED;
-   * a refusal does not use the token up.
+   * Turns a token into a host and its agent, both or none; one made for a host into a new agent of that host; one that this key has turned
+   * into a host before into the same host once more. The caller has checked the signature. Rejects with UNAUTHENTICATED for every kind of
+   * wrong token, and, for a good one, with ENGINE_ALREADY_ENROLLED, ENGINE_BANNED, HOST_NAME_IN_USE or HOST_NAME_REQUIRED; a
+   * refusal does not use the token up.
    */
   async register(attempt: RegistrationAttempt): Promise<HostRecord> {
     const token = parseRegistrationToken(attempt.token);
@@ -70,12 +71,17 @@ export class Enrolment {
         agentVersion: attempt.agentVersion,
       },
       agent: { id: newId(), publicKey: attempt.publicKey },
+      address: attempt.address,
       uniqueByName: attempt.uniqueByName,
       nameWanted: attempt.displayName !== "",
-      events: ({ host, token }) => this.#enrolled(attempt, host, token),
+      events: (enrolled) => this.#enrolled(attempt, enrolled),
     });
-    if (result.kind === "enrolled") return result.host;
-    throw this.#refuse(attempt, result.cause, result.existing, result.token);
+    if (result.kind === "refused") {
+      if (result.cause === "USED_UP") this.#reused(attempt, result.token);
+      throw this.#refuse(attempt, result.cause, result.existing, result.token);
+    }
+    if (result.previous !== undefined) await this.#onReplaced(result.previous.agentId);
+    return result.host;
   }
 
   /** The host of an agent that says it is back. Rejects with UNAUTHENTICATED when nobody knows it. */
@@ -100,9 +106,17 @@ export class Enrolment {
     return this.#refuse(attempt, "SIGNATURE", undefined);
   }
 
-  #enrolled(attempt: RegistrationAttempt, host: HostRecord, token: TokenRecord): NewEvent[] {
+  #enrolled(attempt: RegistrationAttempt, { host, token, manner, previous }: EnrolledHost): NewEvent[] {
     const about = { hostId: host.id, hostName: host.name, actor: `token:${token.id}` };
     const attributes = { token_id: token.id, address: attempt.address, hostname: attempt.facts.hostname };
+    const identity = { ...attributes, engine_id: host.engineId, agent_id: host.agentId };
+    if (manner === "repeated") {
+      return [this.#events.make({ type: EventType.ENROLMENT_REPEATED, ...about, attributes: identity })];
+    }
+    const replaced =
+      previous === undefined
+        ? {}
+        : { previous_agent_id: previous.agentId, previous_engine_id: previous.engineId };
     return [
       this.#events.make({
         type: EventType.TOKEN_USED,
@@ -110,11 +124,32 @@ export class Enrolment {
         attributes: { ...attributes, use_count: `${token.useCount}`, max_uses: `${token.maxUses}` },
       }),
       this.#events.make({
-        type: EventType.HOST_ENROLLED,
+        type: manner === "new" ? EventType.HOST_ENROLLED : EventType.HOST_RE_ENROLLED,
         ...about,
-        attributes: { ...attributes, engine_id: host.engineId, agent_id: host.agentId },
+        attributes: { ...identity, ...replaced },
       }),
     ];
+  }
+
+  /** A single-use token that is spent was shown by somebody else: one of the two should not have had it. */
+  #reused({ address, facts }: RegistrationAttempt, token: TokenRecord | undefined): void {
+    const used = token?.lastUse;
+    if (token === undefined || used === undefined || token.maxUses !== 1) return;
+    this.#events.record({
+      type: EventType.TOKEN_REUSED,
+      hostId: used.hostId,
+      hostName: used.hostName,
+      attributes: {
+        token_id: token.id,
+        used_hostname: used.hostname,
+        used_engine_id: used.engineId,
+        used_address: used.address,
+        used_time: new Date(used.useTime).toISOString(),
+        hostname: facts.hostname,
+        engine_id: facts.engineId,
+        address,
+      },
+    });
   }
 
   #refuse(
@@ -135,28 +170,7 @@ export class Enrolment {
         ...(token === undefined ? {} : { token_id: token.id }),
       },
     });
-    if (cause === "NAME_REQUIRED") {
-      return new FleetError(
-        "HOST_NAME_REQUIRED",
-        "a host that is told apart by its name needs one: start its agent with --name",
-      );
-    }
-    if (existing === undefined) return notAccepted(cause);
-    const metadata = { host_name: existing.name, host_id: existing.id };
-    if (cause === "NAME_IN_USE") {
-      return new FleetError(
-        "HOST_NAME_IN_USE",
-        `a host named ${existing.name} is enrolled already; choose another --name`,
-        {
-          metadata,
-        },
-      );
-    }
-    return new FleetError(
-      "ENGINE_ALREADY_ENROLLED",
-      `this engine is enrolled already, as host ${existing.name}; delete that host first (fairlead hosts rm ${existing.name}), or, if this machine is a clone of it, start its agent with --unique-by-name and a --name`,
-      { metadata },
-    );
+    return enrolmentRefusal(cause, existing);
   }
 }
 

@@ -5,6 +5,7 @@ import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TokenRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { type Actor, doneBy } from "../events/actor.ts";
 import type { EventLog } from "../events/event-log.ts";
 import { newRegistrationToken, secretHash } from "./registration-token.ts";
 
@@ -22,6 +23,10 @@ export interface NewToken {
   readonly createdBy: string;
   /** Where from, for the event. */
   readonly address: string;
+  /** With which API key, for the event. */
+  readonly keyId?: string | undefined;
+  /** The host that it brings back; such a token has one use. Default: it makes new hosts. */
+  readonly host?: { readonly hostId: string; readonly hostName: string } | undefined;
 }
 
 /** Keeps the tokens that allow agents to enrol. Their secrets are known only to whoever created them. */
@@ -38,8 +43,13 @@ export class RegistrationTokens {
     this.#caDigest = parts.caDigest;
   }
 
-  /** Creates a token. What it resolves to is the only place where the secret is ever told. */
+  /**
+   * Creates a token. What it resolves to is the only place where the secret is ever told. Rejects with INVALID_ARGUMENT for a token with
+   * several uses that is made for one host.
+   */
   async create(wanted: NewToken): Promise<{ record: TokenRecord; token: string }> {
+    const { host } = wanted;
+    if (host !== undefined && (wanted.maxUses ?? 1) > 1) throw oneUseOnly();
     const now = this.#clock.now();
     const token = newRegistrationToken(this.#caDigest());
     const record: TokenRecord = {
@@ -51,17 +61,20 @@ export class RegistrationTokens {
       expireTime: now + (wanted.lifetimeMs ?? defaultTokenLifetimeMs),
       maxUses: wanted.maxUses ?? 1,
       useCount: 0,
+      ...(host === undefined ? {} : { hostId: host.hostId }),
     };
     const created = this.#events.make({
       type: EventType.TOKEN_CREATED,
-      actor: wanted.createdBy,
-      attributes: {
-        token_id: record.id,
-        max_uses: `${record.maxUses}`,
-        expire_time: new Date(record.expireTime).toISOString(),
-        description: record.description,
-        address: wanted.address,
-      },
+      ...(host === undefined ? {} : { hostId: host.hostId, hostName: host.hostName }),
+      ...doneBy(
+        { name: wanted.createdBy, address: wanted.address, keyId: wanted.keyId },
+        {
+          token_id: record.id,
+          max_uses: `${record.maxUses}`,
+          expire_time: new Date(record.expireTime).toISOString(),
+          description: record.description,
+        },
+      ),
     });
     await this.#storage.tokens.create(record, [created]);
     return { record, token: registrationTokenText(token) };
@@ -73,9 +86,9 @@ export class RegistrationTokens {
   }
 
   /** Revokes a token. Revoking again changes nothing. Rejects with TOKEN_NOT_FOUND. */
-  async revoke(id: string, actor: string): Promise<TokenRecord> {
+  async revoke(id: string, actor: Actor): Promise<TokenRecord> {
     const revoked = await this.#storage.tokens.revoke(id, this.#clock.now(), (token) => [
-      this.#events.make({ type: EventType.TOKEN_REVOKED, actor, attributes: { token_id: token.id } }),
+      this.#events.make({ type: EventType.TOKEN_REVOKED, ...doneBy(actor, { token_id: token.id }) }),
     ]);
     if (revoked === undefined) {
       throw new FleetError("TOKEN_NOT_FOUND", `there is no registration token ${JSON.stringify(id)}`, {
@@ -84,4 +97,11 @@ export class RegistrationTokens {
     }
     return revoked;
   }
+}
+
+function oneUseOnly(): FleetError {
+  const description = "must be 1 for a token that is made for a host";
+  return new FleetError("INVALID_ARGUMENT", `max_uses ${description}`, {
+    violations: [{ field: "max_uses", description }],
+  });
 }

@@ -12,9 +12,10 @@ import {
   type RegistrationTokenService,
 } from "../../gen/fairlead/registration/v1/registration_token_service_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
-import { callerOf, peerAddressKey } from "../../rpc/caller.ts";
 import type { TokenRecord } from "../../storage/records.ts";
 import type { RegistrationTokens } from "../enrolment/registration-tokens.ts";
+import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { actorOf, requireWholeFleet } from "./calling.ts";
 import { msOrUnset } from "./durations.ts";
 import { readPage } from "./page.ts";
 import { timestampOrUnset } from "./timestamps.ts";
@@ -22,6 +23,7 @@ import { timestampOrUnset } from "./timestamps.ts";
 /** What the registration token service needs. */
 export interface RegistrationTokenServiceParts {
   readonly tokens: Pick<RegistrationTokens, "create" | "list" | "revoke">;
+  readonly inventory: Pick<FleetInventory, "requireHost">;
   readonly clock: Clock;
 }
 
@@ -29,21 +31,29 @@ export interface RegistrationTokenServiceParts {
 export function createRegistrationTokenService(
   parts: RegistrationTokenServiceParts,
 ): ServiceImpl<typeof RegistrationTokenService> {
-  const { tokens, clock } = parts;
+  const { tokens, clock, inventory } = parts;
   return {
-    async createRegistrationToken({ description, lifetime, maxUses }, { values }) {
+    async createRegistrationToken({ description, lifetime, maxUses, host }, { values }) {
+      requireWholeFleet(values);
+      const { name, address, keyId } = actorOf(values);
       const { record, token } = await tokens.create({
         description,
         lifetimeMs: msOrUnset(lifetime),
         maxUses: maxUses === 0 ? undefined : maxUses,
-        createdBy: callerOf(values).name,
-        address: values.get(peerAddressKey),
+        createdBy: name,
+        address,
+        keyId,
+        host: host === "" ? undefined : inventory.requireHost(host),
       });
       return { registrationToken: tokenMessage(record, clock.now()), token };
     },
-    listRegistrationTokens: (request) => listTokens(parts, request),
+    listRegistrationTokens(request, { values }) {
+      requireWholeFleet(values);
+      return listTokens(parts, request);
+    },
     async revokeRegistrationToken({ id }, { values }) {
-      const record = await tokens.revoke(id, callerOf(values).name);
+      requireWholeFleet(values);
+      const record = await tokens.revoke(id, actorOf(values));
       return { registrationToken: tokenMessage(record, clock.now()) };
     },
   };
@@ -79,6 +89,7 @@ function tokenMessage(record: TokenRecord, now: number): RegistrationToken {
     maxUses: record.maxUses,
     useCount: record.useCount,
     revokeTime: timestampOrUnset(record.revokeTime),
+    hostId: record.hostId ?? "",
     state: stateOf(record, now),
   });
 }

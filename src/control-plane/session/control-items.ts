@@ -55,6 +55,16 @@ export function cancellationItem(commandId: string): Uint8Array {
   return frame({ cancelledCommandIds: [commandId] });
 }
 
+/** A frame that asks the agent for another key, for `AgentSession.send`. */
+export function rotateKeyItem(nonce: Uint8Array): Uint8Array {
+  return frame({ rotateKey: { nonce } });
+}
+
+/** A frame that tells the agent which key is its own from now on, for `AgentSession.send`. */
+export function acceptedKeyItem(publicKey: Uint8Array): Uint8Array {
+  return frame({ acceptedPublicKey: publicKey });
+}
+
 function frame(content: MessageInitShape<typeof ControlFrameSchema>): Uint8Array {
   return toBinary(ControlFrameSchema, create(ControlFrameSchema, content));
 }

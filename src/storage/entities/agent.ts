@@ -8,7 +8,7 @@ export const AgentEntity = defineEntity({
   properties: {
     id: p.string().length(36).primary(),
     host: () => p.oneToOne(HostEntity).deleteRule("cascade").updateRule("no action"),
-    publicKey: p.uint8array(),
+    publicKey: p.uint8array().index(),
     version: p.string(),
     sessionEpoch: p.integer(),
     online: p.boolean(),
@@ -16,6 +16,8 @@ export const AgentEntity = defineEntity({
     lastSeenTime: p.bigint("number").nullable(),
     instanceId: p.string().nullable(),
     journalId: p.string().nullable(),
+    tokenId: p.string().nullable(),
+    enrolTime: p.bigint("number").nullable(),
   },
 });
 

@@ -26,6 +26,8 @@ export const CommandEntity = defineEntity({
     container: p.string(),
     containerName: p.string(),
     caller: p.string(),
+    callerKeyId: p.string().nullable(),
+    callerAddress: p.string().nullable(),
     requestId: p.string(),
     requestDigest: p.uint8array(),
     state: p.string().length(16).$type<CommandState>(),

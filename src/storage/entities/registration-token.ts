@@ -1,4 +1,5 @@
 import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
+import type { TokenUse } from "../records.ts";
 
 /** A registration token. The secret itself is stored nowhere. */
 export const RegistrationTokenEntity = defineEntity({
@@ -15,6 +16,8 @@ export const RegistrationTokenEntity = defineEntity({
     maxUses: p.integer(),
     useCount: p.integer(),
     revokeTime: p.bigint("number").nullable(),
+    hostId: p.string().nullable(),
+    lastUse: p.json().$type<TokenUse>().nullable(),
   },
 });
 

@@ -4,6 +4,7 @@ import { Migration } from "@mikro-orm/migrations";
 export class Migration0001FirstSchema extends Migration {
   override up(): void {
     this.#createFleet();
+    this.#createApiKeys();
     this.#createCommands();
     this.#createEvents();
     this.addSql("create table `write_probe` (`id` integer not null primary key, `count` bigint not null)");
@@ -11,7 +12,16 @@ export class Migration0001FirstSchema extends Migration {
   }
 
   override down(): void {
-    for (const table of ["write_probe", "event", "command", "registration_token", "agent", "host"]) {
+    for (const table of [
+      "write_probe",
+      "event",
+      "command",
+      "api_key",
+      "registration_token",
+      "engine_ban",
+      "agent",
+      "host",
+    ]) {
       this.addSql(`drop table \`${table}\``);
     }
   }
@@ -27,15 +37,21 @@ export class Migration0001FirstSchema extends Migration {
       "create table `agent` (`id` text not null primary key, `host_id` text not null, `public_key` blob not null, " +
         "`version` text not null, `session_epoch` integer not null, `online` integer not null, " +
         "`connect_time` bigint null, `last_seen_time` bigint null, `instance_id` text null, `journal_id` text null, " +
+        "`token_id` text null, `enrol_time` bigint null, " +
         "constraint `agent_host_id_foreign` foreign key (`host_id`) references `host` (`id`) " +
         "on update no action on delete cascade)",
     );
     this.addSql("create unique index `agent_host_id_unique` on `agent` (`host_id`)");
+    this.addSql("create index `agent_public_key_index` on `agent` (`public_key`)");
+    this.addSql(
+      "create table `engine_ban` (`engine_id` text not null primary key, `host_name` text not null, " +
+        "`banned_by` text not null, `ban_time` bigint not null)",
+    );
     this.addSql(
       "create table `registration_token` (`id` text not null primary key, `secret_hash` blob not null, " +
         "`description` text not null, `created_by` text not null, `create_time` bigint not null, " +
         "`expire_time` bigint not null, `max_uses` integer not null, `use_count` integer not null, " +
-        "`revoke_time` bigint null)",
+        "`revoke_time` bigint null, `host_id` text null, `last_use` json null)",
     );
     this.addSql(
       "create unique index `registration_token_secret_hash_unique` on `registration_token` (`secret_hash`)",
@@ -45,11 +61,22 @@ export class Migration0001FirstSchema extends Migration {
     );
   }
 
+  #createApiKeys(): void {
+    this.addSql(
+      "create table `api_key` (`id` text not null primary key, `secret_hash` blob not null, `name` text not null, " +
+        "`description` text not null, `role` text not null, `host_selector` json not null, `created_by` text not null, " +
+        "`create_time` bigint not null, `expire_time` bigint null, `last_use_time` bigint null, `revoke_time` bigint null)",
+    );
+    this.addSql("create index `api_key_name_index` on `api_key` (`name`)");
+    this.addSql("create index `api_key_create_time_id_index` on `api_key` (`create_time`, `id`)");
+  }
+
   #createCommands(): void {
     this.addSql(
       "create table `command` (`id` text not null primary key, `operation` text not null, `host_id` text not null, " +
         "`host_name` text not null, `agent_id` text not null, `container` text not null, " +
         "`container_name` text not null, `caller` text not null, " +
+        "`caller_key_id` text null, `caller_address` text null, " +
         "`request_id` text not null, `request_digest` blob not null, `state` text not null, `reason` text not null, " +
         "`message` text not null, `metadata` json not null, `changed` integer not null, `attempt` integer not null, " +
         "`session_epoch` integer not null, `journal_id` text not null, `timeout_ms` bigint not null, " +

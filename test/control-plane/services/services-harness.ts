@@ -98,10 +98,15 @@ export async function startServices() {
   const endedSessions: string[] = [];
   const sessions = {
     current: () => undefined,
+    rename: () => undefined,
     remove: (agentId: string, { reason }: FleetError) => void endedSessions.push(`${agentId} ${reason}`),
   };
   const registrationTokens = new RegistrationTokens({ storage, events, clock, caDigest: () => "none" });
-  const parts = { storage, events, inventory, dispatcher, sessions, clock, tokens: registrationTokens };
+  const rotations = {
+    rotate: () => Promise.reject(new FleetError("AGENT_OFFLINE", "no agent is connected")),
+  };
+  const tokens = registrationTokens;
+  const parts = { storage, events, inventory, dispatcher, sessions, rotations, clock, tokens };
   const api = await startApiServer({
     listen: { host: "127.0.0.1", port: 0 },
     routes: (router) =>
@@ -149,6 +154,7 @@ export async function startServices() {
           agentVersion: "1.2.3",
         },
         agent: { id: `agent-${name}`, publicKey: new Uint8Array(32) },
+        address: "127.0.0.1:1",
         uniqueByName: false,
         nameWanted: false,
         events: () => [],
