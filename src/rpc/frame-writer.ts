@@ -21,8 +21,8 @@ export interface FrameWriterOptions {
 }
 
 /**
- * Sends items in frames: all that are pushed in one turn of the event loop travel together, as long as they fit. An
- * item is a serialised frame that holds only itself; protobuf defines that such messages put one behind the other
+ * Sends items in frames: all that are pushed while one callback of the event loop is dealt with, promises included, travel
+ * together, as long as they fit; what waited for the whole turn would let the peer idle meanwhile. An item is a serialised frame that holds only itself; protobuf defines that such messages put one behind the other
  * are one message with all their repeated fields (encoding guide, "last one wins" and merging), so that each item is
  * serialised once and counted exactly. When the peer reads slowly items wait here, up to a limit.
  */
@@ -87,7 +87,7 @@ export class FrameWriter {
   #schedule(): void {
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
-    setImmediate(this.#flush);
+    process.nextTick(this.#flush);
   }
 
   readonly #onDrain = (): void => {

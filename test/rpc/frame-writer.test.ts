@@ -50,7 +50,7 @@ function writerTo(sink: Sink, limits: { maxFrameBytes?: number; maxQueuedBytes?:
 }
 
 describe("FrameWriter", () => {
-  it("sends what is pushed in one turn of the event loop in one frame, and nothing before the turn ends", async () => {
+  it("sends what is pushed in one callback of the event loop in one frame, and nothing before it ends", async () => {
     const sink = new Sink();
     const writer = writerTo(sink);
     for (const id of ["a", "b", "c"]) assert.ok(writer.push(item(id)));
