@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Command, CommandSchema, CommandState } from "../../src/gen/fairlead/command/v1/command_pb.js";
 import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
 import type { Execution } from "../support/chaos/engine-host.ts";
@@ -53,6 +53,7 @@ function command(more: MessageInitShape<typeof CommandSchema> = {}): Command {
     changed: true,
     createTime: timestampFromMs(1_000),
     endTime: timestampFromMs(1_900),
+    timeout: durationFromMs(5_000),
     ...more,
   });
 }
@@ -128,6 +129,10 @@ describe("the promises of a run", () => {
   it("let an outcome be unknown when the agent was killed meanwhile, its engine broke off, or its time was over", () => {
     const excuses: Partial<History>[] = [
       { incidents: [{ host: "host-1", kind: "agent-killed", atMs: 1_200 }] },
+      {
+        incidents: [{ host: "host-1", kind: "journal-lost", atMs: 900 }],
+        takeovers: [{ host: "host-1", incarnation: 1, atMs: 1_100 }],
+      },
       { breakages: [{ host: "host-1", container: "c1" }] },
       { commands: [command({ ...unknown, endTime: timestampFromMs(6_000) })] },
     ];
@@ -135,6 +140,17 @@ describe("the promises of a run", () => {
       const lost = history({ answers: [], commands: [command(unknown)], ...excuse });
       assert.deepEqual(violationsOf(lost), []);
     }
+  });
+
+  it("do not let an outcome be unknown for what happened before", () => {
+    const lost = history({
+      answers: [],
+      commands: [command(unknown)],
+      incidents: [{ host: "host-1", kind: "agent-killed", atMs: 500 }],
+      takeovers: [{ host: "host-1", incarnation: 2, atMs: 900 }],
+      executions: [{ ...execution, incarnation: 2 }],
+    });
+    assert.equal(violationsOf(lost)[0]?.promise, "an unknown outcome has a cause");
   });
 
   it("take what a creation starts for its own", () => {

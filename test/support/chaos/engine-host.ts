@@ -67,6 +67,8 @@ export class EngineHost {
     readonly path: string;
     readonly random: SeededRandom;
     readonly manners: EngineManners;
+    /** Networks besides bridge, host and none. */
+    readonly networks?: readonly string[];
   }) {
     this.host = options.host;
     this.path = options.path;
@@ -77,6 +79,7 @@ export class EngineHost {
       random: options.random.fork("ids").next,
       engineId: `engine-of-${options.host}`,
       hostname: options.host,
+      networks: options.networks ?? [],
       observe: (call) => this.#count(call),
     });
     this.#server = createServer((socket) => void this.#serve(socket));

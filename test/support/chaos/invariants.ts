@@ -1,4 +1,4 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { ContainerState } from "../../../src/gen/fairlead/container/v1/container_pb.js";
 import { type Command, CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import type { EngineContainer } from "../../../src/agent/engine/engine.ts";
@@ -260,15 +260,27 @@ function isRefusal(answer: Answer): boolean {
   );
 }
 
-/** Whether anything happened that may lose an answer of the engine: to its agent's process, its journal, its engine, or its time. */
-function hasCause(command: Command, { incidents, breakages, askOfCommand }: Indexed): boolean {
+/**
+ * Whether anything happened that may lose an answer of the engine: to its agent's process, its journal, its engine, or its time. What is
+ * sent between a kill and the return of the agent is sent to nobody, before the control plane has noticed.
+ */
+function hasCause(command: Command, { incidents, takeovers, breakages, askOfCommand }: Indexed): boolean {
   const ask = askOfCommand.get(command.id);
   if (ask === undefined || command.createTime === undefined || command.endTime === undefined) return false;
   const from = timestampMs(command.createTime);
   const to = timestampMs(command.endTime);
-  const between = incidents.some(({ host, atMs }) => host === ask.host && atMs >= from && atMs <= to);
+  const meanwhile = incidents.some(({ host, atMs }) => {
+    if (host !== ask.host || atMs > to) return false;
+    const back = takeovers.find((takeover) => takeover.host === host && takeover.atMs > atMs);
+    return back === undefined || back.atMs >= from;
+  });
   const broken = breakages.some(({ container }) => container === command.container);
-  return between || broken || command.cancelRequested || to - from >= ask.timeoutMs;
+  return meanwhile || broken || command.cancelRequested || isLate(command, to - from);
+}
+
+// A call that waits for its agent leaves its command the rest of its time; and two processes' milliseconds are not the same.
+function isLate({ timeout }: Command, tookMs: number): boolean {
+  return timeout !== undefined && tookMs >= durationMs(timeout) - 20;
 }
 
 function endOf(command: Command): string {

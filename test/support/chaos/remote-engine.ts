@@ -93,6 +93,7 @@ export class RemoteEngine implements Engine {
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<EngineNotice> {
+    if (signal.aborted) return;
     const call = new RemoteCall(this.#path, "watch", signal);
     this.#sockets.add(call.socket);
     try {
