@@ -20,11 +20,15 @@ export interface FrameWriterOptions {
   readonly maxQueuedBytes: number;
 }
 
+// Nothing is awaited while one writes, and `finish` leaves it empty: so it can be the same for all.
+const headWriter = new BinaryWriter();
+
 /**
  * Sends items in frames: all that are pushed while one callback of the event loop is dealt with, promises included, travel
- * together, as long as they fit; what waited for the whole turn would let the peer idle meanwhile. An item is a serialised frame that holds only itself; protobuf defines that such messages put one behind the other
- * are one message with all their repeated fields (encoding guide, "last one wins" and merging), so that each item is
- * serialised once and counted exactly. When the peer reads slowly items wait here, up to a limit.
+ * together, as long as they fit; what waited for the whole turn would let the peer idle meanwhile. An item is a
+ * serialised frame that holds only itself; protobuf defines that such messages put one behind the other are one message
+ * with all their repeated fields (encoding guide, "last one wins" and merging), so that each item is serialised once
+ * and counted exactly. When the peer reads slowly items wait here, up to a limit.
  */
 export class FrameWriter {
   readonly #options: FrameWriterOptions;
@@ -121,7 +125,7 @@ export class FrameWriter {
 
   #send(items: readonly Uint8Array[]): void {
     const bytes = items.reduce((sum, item) => sum + item.byteLength, 0);
-    const head = new BinaryWriter().uint32(this.#tag).uint32(bytes).finish();
+    const head = headWriter.uint32(this.#tag).uint32(bytes).finish();
     this.#queuedBytes -= bytes;
     if (this.#options.sink.write(Buffer.concat([head, ...items], head.byteLength + bytes))) return;
     this.#blocked = true;

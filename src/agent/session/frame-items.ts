@@ -15,6 +15,9 @@ const states: Readonly<Record<EngineHealth, EngineState>> = {
   unavailable: EngineState.UNAVAILABLE,
 };
 
+// Nothing is awaited while one writes, and `finish` leaves it empty: so it can be the same for all.
+const writer = new BinaryWriter();
+
 /** "Written down, will run." */
 export function acceptanceItem(commandId: string, attempt: number): Uint8Array {
   return frame({ acceptances: [{ commandId, attempt }] });
@@ -22,10 +25,11 @@ export function acceptanceItem(commandId: string, attempt: number): Uint8Array {
 
 /** A whole result, from its serialised form. */
 export function resultItem(result: Uint8Array): Uint8Array {
-  return new BinaryWriter()
+  const head = writer
     .tag(AgentFrameSchema.field.results.number, WireType.LengthDelimited)
-    .bytes(result)
+    .uint32(result.byteLength)
     .finish();
+  return Buffer.concat([head, result], head.byteLength + result.byteLength);
 }
 
 /** A part of a serialised result. */

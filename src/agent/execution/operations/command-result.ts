@@ -1,7 +1,9 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { CommandResultSchema } from "../../../gen/fairlead/agent/v1/command_pb.js";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { CommandResultSchema, FailureSchema } from "../../../gen/fairlead/agent/v1/command_pb.js";
+import { OperationOutcomeSchema } from "../../../gen/fairlead/agent/v1/operation_pb.js";
 import { FleetError, reasonTraits } from "../../../domain/errors.ts";
+import { writeTime } from "../../../rpc/wire-times.ts";
 import type { Outcome } from "./operation-context.ts";
 
 /** How a command ended. */
@@ -35,18 +37,22 @@ export function isRetryable(end: CommandEnd): boolean {
   return "error" in end && reasonTraits[end.error.reason].retryable;
 }
 
+// Nothing is awaited while one writes, and `finish` leaves it empty: so it can be the same for all.
+const writer = new BinaryWriter();
+const fields = CommandResultSchema.field;
+
+// Field by field: making a whole message only to write it took a third of an agent's time for a read.
 function encode({ commandId, attempt, startedMs, endedMs, end }: EndedCommand): Uint8Array {
-  const message: MessageInitShape<typeof CommandResultSchema> = {
-    commandId,
-    attempt,
-    endedTime: timestampFromMs(endedMs),
-    end:
-      "outcome" in end
-        ? { case: "outcome", value: end.outcome }
-        : { case: "failure", value: failureFrom(end.error) },
-  };
-  if (startedMs !== undefined) message.startedTime = timestampFromMs(startedMs);
-  return toBinary(CommandResultSchema, create(CommandResultSchema, message));
+  const [field, bytes] =
+    "outcome" in end
+      ? [fields.outcome, toBinary(OperationOutcomeSchema, create(OperationOutcomeSchema, end.outcome))]
+      : [fields.failure, toBinary(FailureSchema, create(FailureSchema, failureFrom(end.error)))];
+  writer.tag(fields.commandId.number, WireType.LengthDelimited).string(commandId);
+  writer.tag(fields.attempt.number, WireType.Varint).uint32(attempt);
+  writer.tag(field.number, WireType.LengthDelimited).bytes(bytes);
+  if (startedMs !== undefined) writeTime(writer, fields.startedTime.number, startedMs);
+  writeTime(writer, fields.endedTime.number, endedMs);
+  return writer.finish();
 }
 
 // The schema bounds what a failure carries; the engine's own words may be longer.
