@@ -1,14 +1,13 @@
 import { FleetError, reasonTraits } from "../../domain/errors.ts";
 import { newId } from "../../domain/ids.ts";
 import type { CommandResult } from "../../gen/fairlead/agent/v1/command_pb.js";
-import type { OperationOutcome } from "../../gen/fairlead/agent/v1/operation_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import { type RetrySettings, retryDelayMs } from "../../resilience/retry-schedule.ts";
-import type { TimerWheel } from "../../resilience/timer-wheel.ts";
+import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
 import type { AgentSession } from "../session/agent-session.ts";
 import { commandItem } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
-import type { Circuits } from "./circuits.ts";
+import type { Circuits, Passage } from "./circuits.ts";
 import { errorFromFailure } from "./command-end.ts";
 import {
   agentBusy,
@@ -29,19 +28,21 @@ export interface ReadsParts {
   readonly maxInFlightEach: number;
 }
 
-interface WaitingRead {
-  readonly session: AgentSession;
-  resolve(outcome: OperationOutcome): void;
-  reject(error: unknown): void;
-}
-
 /** One read over all its attempts. */
-interface Read {
+interface Read extends PromiseWithResolvers<Dispatched> {
   readonly commandId: string;
   readonly request: DispatchRequest;
-  readonly timeoutMs: number;
   /** By the monotonic clock. */
   readonly deadline: number;
+  attempt: number;
+  /** Over which session it was sent; undefined while it waits for its next attempt. */
+  session: AgentSession | undefined;
+  /** Of the attempt under way. */
+  passage: Passage | undefined;
+  /** Its next attempt. */
+  pause: WheelTimer | undefined;
+  /** Takes the deadline and the listener of the signal back. */
+  release(): void;
 }
 
 /**
@@ -50,7 +51,7 @@ interface Read {
  */
 export class Reads {
   readonly #parts: ReadsParts;
-  readonly #waiting = new Map<string, WaitingRead>();
+  readonly #waiting = new Map<string, Read>();
   readonly #countOf = new Map<string, number>();
   #pausing = 0;
 
@@ -67,18 +68,35 @@ export class Reads {
    * Sends the command and waits for its result; again when the agent answers that it could not and a retry can help. Rejects
    * with a `FleetError` that has the command's id, or with the signal's reason.
    */
-  async run(request: DispatchRequest, timeoutMs: number): Promise<Dispatched> {
-    const { clock } = this.#parts;
-    const read = { commandId: newId(), request, timeoutMs, deadline: clock.monotonic() + timeoutMs };
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return { commandId: read.commandId, outcome: await this.#attempt(read, attempt) };
-      } catch (error) {
-        const delayMs = this.#delayAfter(error, read, attempt);
-        if (delayMs === undefined) throw withCommandId(error, read.commandId);
-        await this.#pause(delayMs, request.signal);
-      }
-    }
+  run(request: DispatchRequest, timeoutMs: number): Promise<Dispatched> {
+    const { clock, wheel } = this.#parts;
+    const { signal } = request;
+    // One promise, one timer and one listener for all of its attempts: this is the path of every read.
+    const settled = Promise.withResolvers<Dispatched>();
+    const late = () => {
+      const message = `no result came within ${Math.round(timeoutMs)} ms`;
+      this.#end(read, new FleetError("DEADLINE_EXCEEDED", message));
+    };
+    const onAbort = () => this.#end(read, signal.reason);
+    const timer = wheel.schedule(timeoutMs, late);
+    const read: Read = {
+      ...settled,
+      commandId: newId(),
+      request,
+      deadline: clock.monotonic() + timeoutMs,
+      attempt: 0,
+      session: undefined,
+      passage: undefined,
+      pause: undefined,
+      release: () => {
+        timer.cancel();
+        signal.removeEventListener("abort", onAbort);
+      },
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else this.#try(read);
+    return read.promise;
   }
 
   /** Takes a result. False: it is not for a read of this session. */
@@ -86,14 +104,14 @@ export class Reads {
     const read = this.#of(session, commandId);
     if (read === undefined) return false;
     if (end.case === "outcome") {
-      read.resolve(end.value);
+      this.#leave(read, undefined);
+      read.release();
+      read.resolve({ commandId, outcome: end.value });
+    } else if (end.case === "failure") {
+      this.#answered(read, errorFromFailure(end.value));
     } else {
       const nothing = "the agent's result says neither success nor failure";
-      read.reject(
-        end.case === "failure"
-          ? answered(errorFromFailure(end.value))
-          : new FleetError("INVALID_RESULT", nothing),
-      );
+      this.#end(read, new FleetError("INVALID_RESULT", nothing));
     }
     return true;
   }
@@ -101,7 +119,7 @@ export class Reads {
   /** Fails a read whose result is of no use. False: it is not for a read of this session. */
   fail(session: AgentSession, commandId: string, error: FleetError): boolean {
     const read = this.#of(session, commandId);
-    read?.reject(error);
+    if (read !== undefined) this.#end(read, error);
     return read !== undefined;
   }
 
@@ -109,33 +127,32 @@ export class Reads {
   closed(session: AgentSession, reason: FleetError): void {
     const message = `the agent of host ${session.identity.hostName} went away: ${reason.message}`;
     for (const read of this.#waiting.values()) {
-      if (read.session === session) read.reject(new FleetError("AGENT_DISCONNECTED", message));
+      if (read.session === session) this.#end(read, new FleetError("AGENT_DISCONNECTED", message));
     }
   }
 
-  #of(session: AgentSession, commandId: string): WaitingRead | undefined {
+  #of(session: AgentSession, commandId: string): Read | undefined {
     const read = this.#waiting.get(commandId);
     return read?.session === session ? read : undefined;
   }
 
-  async #attempt(read: Read, attempt: number): Promise<OperationOutcome> {
-    const { host, signal } = read.request;
-    signal.throwIfAborted();
-    const session = this.#parts.sessions.current(host.agentId);
-    if (session === undefined) throw agentOffline(host);
-    const passage = this.#parts.circuits.enter(host);
+  #try(read: Read): void {
     try {
-      this.#send(session, read, attempt);
-      const outcome = await this.#result(session, read);
-      passage.ended(undefined);
-      return outcome;
+      const { host } = read.request;
+      const session = this.#parts.sessions.current(host.agentId);
+      if (session === undefined) throw agentOffline(host);
+      read.attempt += 1;
+      read.passage = this.#parts.circuits.enter(host);
+      this.#send(session, read);
+      read.session = session;
+      this.#waiting.set(read.commandId, read);
+      this.#countOf.set(host.agentId, (this.#countOf.get(host.agentId) ?? 0) + 1);
     } catch (error) {
-      passage.ended(error);
-      throw error;
+      this.#end(read, error);
     }
   }
 
-  #send(session: AgentSession, { commandId, request, deadline }: Read, attempt: number): void {
+  #send(session: AgentSession, { commandId, attempt, request, deadline }: Read): void {
     const { host } = request;
     const { clock, maxInFlightEach } = this.#parts;
     const timeoutMs = deadline - clock.monotonic();
@@ -148,64 +165,47 @@ export class Reads {
     if (!session.send(item)) throw agentBusy(host, "it reads too slowly");
   }
 
-  async #result(
-    session: AgentSession,
-    { commandId, request, timeoutMs, deadline }: Read,
-  ): Promise<OperationOutcome> {
-    const { signal } = request;
-    const { agentId } = session.identity;
-    const { promise, resolve, reject } = Promise.withResolvers<OperationOutcome>();
-    const onAbort = () => reject(signal.reason);
-    const late = () =>
-      reject(new FleetError("DEADLINE_EXCEEDED", `no result came within ${Math.round(timeoutMs)} ms`));
-    const timer = this.#parts.wheel.schedule(deadline - this.#parts.clock.monotonic(), late);
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#waiting.set(commandId, { session, resolve, reject });
-    this.#countOf.set(agentId, (this.#countOf.get(agentId) ?? 0) + 1);
-    try {
-      return await promise;
-    } finally {
-      timer.cancel();
-      signal.removeEventListener("abort", onAbort);
-      this.#waiting.delete(commandId);
-      const left = (this.#countOf.get(agentId) ?? 1) - 1;
-      if (left === 0) this.#countOf.delete(agentId);
-      else this.#countOf.set(agentId, left);
-    }
-  }
-
   // Only what the agent itself answered is tried again here: a lost connection and a full queue are told at once, because the caller may
   // have a better use of its time.
-  #delayAfter(error: unknown, { deadline }: Read, attempt: number): number | undefined {
-    if (!(error instanceof AnsweredError) || !reasonTraits[error.reason].retryable) return undefined;
-    const { clock, retry, random } = this.#parts;
-    return retryDelayMs(attempt, deadline - clock.monotonic(), retry, random);
+  #answered(read: Read, error: FleetError): void {
+    const { clock, retry, random, wheel } = this.#parts;
+    const delayMs = reasonTraits[error.reason].retryable
+      ? retryDelayMs(read.attempt, read.deadline - clock.monotonic(), retry, random)
+      : undefined;
+    if (delayMs === undefined) {
+      this.#end(read, error);
+      return;
+    }
+    this.#leave(read, error);
+    this.#pausing += 1;
+    read.pause = wheel.schedule(delayMs, () => {
+      this.#pausing -= 1;
+      read.pause = undefined;
+      this.#try(read);
+    });
   }
 
-  async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const onAbort = () => reject(signal.reason);
-    const timer = this.#parts.wheel.schedule(delayMs, resolve);
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#pausing += 1;
-    try {
-      if (signal.aborted) onAbort();
-      await promise;
-    } finally {
-      timer.cancel();
-      signal.removeEventListener("abort", onAbort);
+  #end(read: Read, error: unknown): void {
+    this.#leave(read, error);
+    if (read.pause !== undefined) {
+      read.pause.cancel();
+      read.pause = undefined;
       this.#pausing -= 1;
     }
+    read.release();
+    read.reject(error instanceof FleetError ? error.with({ command_id: read.commandId }) : error);
   }
-}
 
-/** What an agent answered, as opposed to what happened on the way. */
-class AnsweredError extends FleetError {}
-
-function answered({ reason, message, metadata }: FleetError): AnsweredError {
-  return new AnsweredError(reason, message, { metadata });
-}
-
-function withCommandId(error: unknown, commandId: string): unknown {
-  return error instanceof FleetError ? error.with({ command_id: commandId }) : error;
+  /** The attempt under way, if there is one, is over. */
+  #leave(read: Read, error: unknown): void {
+    read.passage?.ended(error);
+    read.passage = undefined;
+    if (read.session === undefined) return;
+    read.session = undefined;
+    this.#waiting.delete(read.commandId);
+    const { agentId } = read.request.host;
+    const left = (this.#countOf.get(agentId) ?? 1) - 1;
+    if (left === 0) this.#countOf.delete(agentId);
+    else this.#countOf.set(agentId, left);
+  }
 }
