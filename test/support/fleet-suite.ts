@@ -1,3 +1,4 @@
+import { commandLineTests } from "./fleet-command-line-tests.ts";
 import { commandTests } from "./fleet-command-tests.ts";
 import type { MakeFleetEngine } from "./fleet-engine.ts";
 import { eventTests } from "./fleet-event-tests.ts";
@@ -24,6 +25,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
       operationTests(kit);
       commandTests(kit);
       eventTests(kit);
+      commandLineTests(kit);
       sessionTests(kit);
     });
 
