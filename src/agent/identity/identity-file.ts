@@ -1,8 +1,8 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { access, chmod, constants, mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
+import { AgentKey } from "./agent-key.ts";
 import { writeFileDurably } from "./durable-file.ts";
 
 interface Stored {
@@ -11,10 +11,9 @@ interface Stored {
   readonly hostId: string;
   /** Ed25519, PKCS#8, PEM. */
   readonly privateKey: string;
+  /** The next key, which was offered and may be the agent's by now. */
+  readonly nextPrivateKey?: string;
 }
-
-// Every Ed25519 SubjectPublicKeyInfo is this many bytes of frame around the 32 bytes of the key (RFC 8410).
-const publicKeyFrameBytes = 12;
 
 /**
  * Who the agent is: a key made on this host, and the ids that enrolment gave. The private key is in `agent.json` in
@@ -23,16 +22,17 @@ const publicKeyFrameBytes = 12;
  */
 export class IdentityFile {
   readonly #path: string;
-  readonly #key: KeyObject;
   #stored: Stored;
+  #key: AgentKey;
+  #next: AgentKey | undefined;
   #isWritten = true;
 
   /** For `open` alone, which knows what the file holds. */
   constructor(path: string, stored: Stored) {
     this.#path = path;
     this.#stored = stored;
-    this.#key = createPrivateKey(stored.privateKey);
-    if (this.#key.asymmetricKeyType !== "ed25519") throw new TypeError("the key is not an Ed25519 key");
+    this.#key = AgentKey.fromPem(stored.privateKey);
+    this.#next = stored.nextPrivateKey === undefined ? undefined : AgentKey.fromPem(stored.nextPrivateKey);
   }
 
   /**
@@ -58,15 +58,45 @@ export class IdentityFile {
     return this.#stored.hostId === "" ? undefined : this.#stored.hostId;
   }
 
-  /** The raw public key, 32 bytes. */
-  publicKey(): Uint8Array {
-    const framed = createPublicKey(this.#key).export({ type: "spki", format: "der" });
-    return Uint8Array.from(framed.subarray(publicKeyFrameBytes));
+  /** The key that is the agent's as far as it knows. */
+  get key(): AgentKey {
+    return this.#key;
   }
 
-  /** The Ed25519 signature over the bytes, 64 bytes. */
-  sign(bytes: Uint8Array): Uint8Array {
-    return Uint8Array.from(sign(null, bytes, this.#key));
+  /** The keys that may be the agent's, in the order in which to try them: one that was offered may be, and then the other is not. */
+  keys(): [AgentKey, ...AgentKey[]] {
+    return this.#next === undefined ? [this.#key] : [this.#next, this.#key];
+  }
+
+  /**
+   * The key to offer as the next one. It is on the disk when it resolves, and stays there until `adopt`; offered again it is the same.
+   * Rejects with `STORAGE_UNAVAILABLE`.
+   */
+  async nextKey(): Promise<AgentKey> {
+    if (this.#next !== undefined) return this.#next;
+    const next = AgentKey.generate();
+    const stored = { ...this.#stored, nextPrivateKey: next.pem };
+    await write(this.#path, stored);
+    this.#stored = stored;
+    this.#next = next;
+    return next;
+  }
+
+  /**
+   * The control plane knows the agent by this key, so that another one is of no more use. False, and nothing changes: it is not the next
+   * key. Rejects with `STORAGE_UNAVAILABLE`; both keys are then still on the disk.
+   */
+  async adopt(publicKey: Uint8Array): Promise<boolean> {
+    const next = this.#next;
+    if (next === undefined || Buffer.compare(next.publicKey, publicKey) !== 0) return false;
+    const { nextPrivateKey: _, ...rest } = this.#stored;
+    this.#stored = { ...rest, privateKey: next.pem };
+    this.#key = next;
+    this.#next = undefined;
+    this.#isWritten = false;
+    await write(this.#path, this.#stored);
+    this.#isWritten = true;
+    return true;
   }
 
   /**
@@ -84,9 +114,7 @@ export class IdentityFile {
 }
 
 async function generatePending(path: string): Promise<IdentityFile> {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  const stored = { agentId: "", hostId: "", privateKey: pem };
+  const stored = { agentId: "", hostId: "", privateKey: AgentKey.generate().pem };
   await write(path, stored);
   return new IdentityFile(path, stored);
 }
@@ -132,7 +160,10 @@ function parse(path: string, text: string): IdentityFile {
 
 function isStored(value: unknown): value is Stored {
   if (typeof value !== "object" || value === null) return false;
-  return ["agentId", "hostId", "privateKey"].every((key) => typeof Reflect.get(value, key) === "string");
+  const hasAll = ["agentId", "hostId", "privateKey"].every(
+    (key) => typeof Reflect.get(value, key) === "string",
+  );
+  return hasAll && ["undefined", "string"].includes(typeof Reflect.get(value, "nextPrivateKey"));
 }
 
 async function write(path: string, stored: Stored): Promise<void> {

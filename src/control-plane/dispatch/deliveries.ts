@@ -13,6 +13,9 @@ import { type EndOfCommand, endFromError, endFromResult, errorOfEnd } from "./co
 import type { CommandJournal, CommandProgress } from "./command-journal.ts";
 import { CommandTimers } from "./command-timers.ts";
 
+// How many ids of each kind a hello can name, as the schema says.
+const maxListedIds = 350;
+
 /** What deliveries need. */
 export interface DeliveriesParts {
   readonly sessions: Sessions;
@@ -86,17 +89,20 @@ export class Deliveries {
 
   /**
    * Compares what is open with what the agent still knows, docs/protocol.md "Commands": what it runs or has ended is waited for;
-   * what never arrived is sent again with the same id; what it accepted and no longer knows, nobody can know.
+   * what never arrived is sent again with the same id; what it accepted and no longer knows, nobody can know. Where it knows more than a hello
+   * can say, what is not named is sent again, because it may be known: the agent then answers from its journal.
    */
   reconcile(session: AgentSession, running: readonly string[], held: readonly string[]): void {
+    const isCut = Math.max(running.length, held.length) >= maxListedIds;
     const runs = new Set(running);
     const ended = new Set(held);
     for (const record of this.#parts.journal.openOf(session.identity.agentId)) {
       if (ended.has(record.id)) continue;
       if (runs.has(record.id)) this.#goesOn(session, record);
       else if (record.state === "PENDING") this.#send(session, record);
-      else if (record.state === "ACCEPTED" || record.journalId !== session.identity.journalId)
-        this.#lost(record);
+      else if (record.journalId !== session.identity.journalId) this.#lost(record);
+      else if (isCut) this.#remind(session, record);
+      else if (record.state === "ACCEPTED") this.#lost(record);
       else if (record.cancelRequested) void this.#end(record, endFromError(cancelled(), false));
       else this.#send(session, record);
     }
@@ -120,7 +126,10 @@ export class Deliveries {
     const deleted = "the host was deleted, or given another agent, before it told the end of this command";
     const unknown = endFromError(new FleetError("OUTCOME_UNKNOWN", deleted));
     const never = endFromError(
-      new FleetError("CANCELLED", "the host was deleted, or given another agent, before this command was sent"),
+      new FleetError(
+        "CANCELLED",
+        "the host was deleted, or given another agent, before this command was sent",
+      ),
       false,
     );
     const open = this.#parts.journal.openOf(agentId);
@@ -168,6 +177,11 @@ export class Deliveries {
     if (sessions.current(agentId) !== session) return;
     if (record.cancelRequested) await this.#end(record, endFromError(cancelled(), false));
     else this.#hand(session, record);
+  }
+
+  #remind(session: AgentSession, record: CommandRecord): void {
+    this.#sendAgain(session, record);
+    if (record.cancelRequested) session.send(cancellationItem(record.id));
   }
 
   /** Sends the same attempt of a command that never arrived. */
