@@ -10,6 +10,7 @@ import type { EngineContainer } from "./engine/engine.ts";
 import { Executor } from "./execution/executor.ts";
 import { Journal } from "./execution/journal.ts";
 import { findOwnContainerId } from "./execution/own-container.ts";
+import { PolicyFile } from "./execution/policy/policy-file.ts";
 import { recoverCommands } from "./execution/recovery.ts";
 import { SelfProtection } from "./execution/self-protection.ts";
 import { IdentityFile } from "./identity/identity-file.ts";
@@ -40,16 +41,18 @@ export interface RunningAgent {
 
 /**
  * Starts an agent: it keeps a session with the control plane until it is closed. Rejects with `INVALID_ARGUMENT` for bad
- * options, and with `STORAGE_UNAVAILABLE` when the data folder cannot be used; nothing was sent then.
+ * options and for a policy of the host that is broken, and with `STORAGE_UNAVAILABLE` when the data folder cannot be used;
+ * nothing was sent then.
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const config = agentConfigFrom(options);
   const { clock, dataDir, logger } = config;
+  const policy = await PolicyFile.open({ ...config.policy, clock, logger });
   const identity = await IdentityFile.open(dataDir, logger);
   checkToken(config, identity);
   const trust = await TrustStore.open(config.dataDir);
   const journal = await Journal.open({ dataDir, clock, logger });
-  return new Agent(await roomsFrom(config, { identity, trust, journal }));
+  return new Agent(await roomsFrom(config, { policy, identity, trust, journal }));
 }
 
 /**
@@ -121,16 +124,17 @@ class Agent implements RunningAgent {
   }
 
   async #run(): Promise<FleetError | undefined> {
-    const { executor, follower, journal } = this.#rooms;
+    const { executor, follower, journal, policy } = this.#rooms;
     const { signal } = this.#stopping;
     const following = follower.run(signal);
+    const watching = policy.run(signal);
     const recovering = this.#rooms.recover(signal);
     try {
       const refused = await this.#loop.run(signal);
       this.#stopping.abort(refused);
       return refused;
     } finally {
-      await Promise.all([executor.close(), following, recovering]);
+      await Promise.all([executor.close(), following, watching, recovering]);
       journal.close();
     }
   }
@@ -138,9 +142,9 @@ class Agent implements RunningAgent {
 
 async function roomsFrom(
   config: AgentConfig,
-  kept: Pick<Rooms, "identity" | "trust" | "journal">,
+  kept: Pick<Rooms, "policy" | "identity" | "trust" | "journal">,
 ): Promise<Rooms> {
-  const { identity, journal } = kept;
+  const { identity, journal, policy } = kept;
   const { clock, engine, limits, logger, random } = config;
   const mirror = new ContainerMirror();
   const events = new HostEventQueue(limits.queuedEvents, logger);
@@ -151,7 +155,7 @@ async function roomsFrom(
     observedTime: timestampFromMs(clock.now()),
   });
   const follower = new EngineFollower({ engine, mirror, events, complete, clock, random, logger });
-  const rooms = { engine, mirror, protection, complete };
+  const rooms = { engine, mirror, protection, policy, complete };
   // Taken before any session: what is in the middle now was left there by an earlier process.
   const left = journal.running();
   const executor = new Executor({ rooms, journal, clock, timers: new TimerWheel(), limits, logger });

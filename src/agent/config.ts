@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
@@ -31,6 +31,8 @@ export interface AgentOptions {
   readonly insecure?: boolean;
   /** The container that the agent runs in: its full id, or a prefix of at least 12 digits. Default: found out from the system. */
   readonly ownContainerId?: string;
+  /** The file that says what may be done on this host, which must be there. Default: policy.yaml in the data folder, where there is one. */
+  readonly policyFile?: string;
   /** Departures from the usual limits. */
   readonly limits?: Partial<AgentLimits>;
 }
@@ -61,9 +63,12 @@ export interface AgentConfig {
   readonly credentials: ChannelCredentials | undefined;
   readonly insecure: boolean;
   readonly ownContainerId: string | undefined;
+  readonly policy: { readonly path: string; readonly required: boolean };
   readonly limits: AgentLimits;
   readonly agentVersion: string;
 }
+
+const policyName = "policy.yaml";
 
 const usualLimits: AgentLimits = {
   concurrentCommands: 16,
@@ -99,6 +104,10 @@ export function agentConfigFrom(options: AgentOptions): AgentConfig {
     credentials: options.credentials,
     insecure: options.insecure ?? false,
     ownContainerId: options.ownContainerId,
+    policy: {
+      path: resolve(options.policyFile ?? join(options.dataDir, policyName)),
+      required: options.policyFile !== undefined,
+    },
     limits,
     agentVersion: packageVersion(),
   };

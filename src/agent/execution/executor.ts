@@ -207,7 +207,7 @@ export class Executor {
       await run.accepted;
       run.controller.signal.throwIfAborted();
       run.startedMs = clock.now();
-      return { outcome: await runOperation(run.operation.case, run.operation.value, context) };
+      return { outcome: await runOperation(run.operation, context) };
     } catch (error) {
       const failure = this.#known(error, run);
       const isBroken = failure.reason === "OUTCOME_UNKNOWN" || failure === run.controller.signal.reason;

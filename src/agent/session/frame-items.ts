@@ -4,8 +4,10 @@ import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import type { InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { EngineContainer, EngineEvent } from "../engine/engine.ts";
+import type { PolicyReport } from "../execution/policy/policy-file.ts";
 import type { EngineHealth } from "../inventory/engine-follower.ts";
 import type { InventoryStep } from "../inventory/inventory-feed.ts";
+import type { NewKeyProof } from "./key-rotation.ts";
 
 // Each function makes a serialised AgentFrame that holds one thing only, as FrameWriter wants its items.
 
@@ -52,6 +54,11 @@ export function engineStateItem(health: EngineHealth): Uint8Array {
   return frame({ engineState: states[health] });
 }
 
+/** What the host's policy is now. */
+export function hostPolicyItem(report: PolicyReport): Uint8Array {
+  return frame({ hostPolicy: { ...report, summary: [...report.summary] } });
+}
+
 /** One step of the inventory. */
 export function inventoryItem(step: InventoryStep, nowMs: number): Uint8Array {
   return frame({ inventory: [updateFrom(step, nowMs)] });
@@ -91,6 +98,11 @@ function updateFrom(step: InventoryStep, nowMs: number): MessageInitShape<typeof
 function timestampFromNs(timeNs: bigint): Pick<Timestamp, "seconds" | "nanos"> {
   const nanosPerSecond = 1_000_000_000n;
   return { seconds: timeNs / nanosPerSecond, nanos: Number(timeNs % nanosPerSecond) };
+}
+
+/** A new key of the agent, proved. */
+export function keyProofItem(proof: NewKeyProof): Uint8Array {
+  return frame({ keyProof: proof });
 }
 
 function frame(init: MessageInitShape<typeof AgentFrameSchema>): Uint8Array {

@@ -8,12 +8,16 @@ import {
 } from "../../gen/fairlead/agent/v1/handshake_pb.js";
 import { operationNames } from "../../rpc/operation-traits.ts";
 import type { EngineFacts } from "../engine/engine.ts";
+import type { PolicyReport } from "../execution/policy/policy-file.ts";
+import type { AgentKey } from "../identity/agent-key.ts";
 import type { IdentityFile } from "../identity/identity-file.ts";
 import type { AgentConnection, ControlMessage } from "./connection.ts";
 
 /** What an agent says of itself. */
 export interface HelloFacts {
   readonly identity: IdentityFile;
+  /** The one of its keys to prove. */
+  readonly key: AgentKey;
   /** Needed when the identity has no id yet. */
   readonly token: string | undefined;
   readonly name: string;
@@ -22,6 +26,8 @@ export interface HelloFacts {
   readonly agentVersion: string;
   readonly instanceId: Uint8Array;
   readonly journalId: Uint8Array;
+  /** What the host's owner allows. Undefined: there is no policy. */
+  readonly policy: PolicyReport | undefined;
   readonly runningIds: readonly string[];
   readonly heldIds: readonly string[];
 }
@@ -31,9 +37,8 @@ export const protocolVersion = 1;
 
 const signedPrefix = new TextEncoder().encode("fairlead-hello-v1\0");
 const commandIdLength = 36;
-const maxRunningIds = 1024;
-// Together with the rest within the 64 KiB of a Hello.
-const maxIds = 1500;
+// Of each kind; together with the rest within the 64 KiB of a Hello.
+const maxIds = 350;
 
 /**
  * Proves who the agent is, and resolves to the welcome. Rejects with what the control plane answers instead, with
@@ -48,7 +53,7 @@ export async function shakeHands(
   if (challenge.case !== "challenge") throw outOfTurn(challenge, "challenge");
   checkVersion(challenge.value);
   const hello = toBinary(HelloSchema, create(HelloSchema, helloFrom(facts)));
-  const signature = facts.identity.sign(Buffer.concat([signedPrefix, challenge.value.nonce, hello]));
+  const signature = facts.key.sign(Buffer.concat([signedPrefix, challenge.value.nonce, hello]));
   connection.send({ message: { case: "hello", value: { hello, signature } } });
   const welcome = await nextKnown(connection, signal);
   if (welcome.case !== "welcome") throw outOfTurn(welcome, "welcome");
@@ -84,7 +89,7 @@ function isUsual(commandId: string): boolean {
 
 function helloFrom(facts: HelloFacts): MessageInitShape<typeof HelloSchema> {
   const { agentId } = facts.identity;
-  const runningCommandIds = facts.runningIds.filter(isUsual).slice(0, maxRunningIds);
+  const runningCommandIds = facts.runningIds.filter(isUsual).slice(0, maxIds);
   return {
     identity:
       agentId === undefined
@@ -97,17 +102,18 @@ function helloFrom(facts: HelloFacts): MessageInitShape<typeof HelloSchema> {
     instanceId: facts.instanceId,
     journalId: facts.journalId,
     runningCommandIds,
-    heldResultCommandIds: facts.heldIds
-      .filter(isUsual)
-      .slice(0, Math.min(1024, maxIds - runningCommandIds.length)),
+    ...(facts.policy === undefined
+      ? {}
+      : { hostPolicy: { ...facts.policy, summary: [...facts.policy.summary] } }),
+    heldResultCommandIds: facts.heldIds.filter(isUsual).slice(0, maxIds),
   };
 }
 
 function registrationFrom({
-  identity,
+  key,
   token,
   name,
   uniqueByName,
 }: HelloFacts): MessageInitShape<typeof RegistrationSchema> {
-  return { token: token ?? "", publicKey: identity.publicKey(), displayName: name, uniqueByName };
+  return { token: token ?? "", publicKey: key.publicKey, displayName: name, uniqueByName };
 }

@@ -4,11 +4,13 @@ import type { Clock } from "../../resilience/clock.ts";
 import { FrameWriter } from "../../rpc/frame-writer.ts";
 import type { CommandSink } from "../execution/command-sink.ts";
 import type { JournalRow } from "../execution/journal-database.ts";
+import type { PolicyReport } from "../execution/policy/policy-file.ts";
 import type { EngineHealth } from "../inventory/engine-follower.ts";
 import type { HostEventQueue } from "../inventory/host-event-queue.ts";
 import type { InventoryFeed, InventoryStep } from "../inventory/inventory-feed.ts";
 import type { FrameSink } from "../../rpc/frame-writer.ts";
 import * as items from "./frame-items.ts";
+import type { NewKeyProof } from "./key-rotation.ts";
 
 /** What an outbox is made of. */
 export interface OutboxOptions {
@@ -109,6 +111,16 @@ export class Outbox implements CommandSink {
   /** Says whether the engine answers. */
   engineState(health: EngineHealth): void {
     this.#push(items.engineStateItem(health));
+  }
+
+  /** Says what the host's policy is now. */
+  hostPolicy(report: PolicyReport): void {
+    this.#push(items.hostPolicyItem(report));
+  }
+
+  /** Answers with a new key. */
+  keyProof(proof: NewKeyProof): void {
+    this.#push(items.keyProofItem(proof));
   }
 
   /** There may be something bulky to send. */

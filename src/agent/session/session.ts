@@ -10,6 +10,8 @@ import type { AgentConfig } from "../config.ts";
 import type { EngineFacts } from "../engine/engine.ts";
 import type { Executor } from "../execution/executor.ts";
 import type { Journal } from "../execution/journal.ts";
+import type { PolicyFile, PolicyReport } from "../execution/policy/policy-file.ts";
+import type { AgentKey } from "../identity/agent-key.ts";
 import type { IdentityFile } from "../identity/identity-file.ts";
 import type { TrustStore } from "../identity/trust-store.ts";
 import type { ContainerMirror } from "../inventory/container-mirror.ts";
@@ -19,6 +21,7 @@ import { InventoryFeed } from "../inventory/inventory-feed.ts";
 import { channelCredentials } from "./channel-credentials.ts";
 import { AgentConnection } from "./connection.ts";
 import { shakeHands } from "./handshake.ts";
+import { proveNewKey } from "./key-rotation.ts";
 import { Lease } from "./lease.ts";
 import { Outbox } from "./outbox.ts";
 import type { SessionEnd } from "./reconnect.ts";
@@ -30,6 +33,7 @@ export interface SessionRooms {
   readonly trust: TrustStore;
   readonly journal: Journal;
   readonly executor: Executor;
+  readonly policy: PolicyFile;
   readonly follower: EngineFollower;
   readonly mirror: ContainerMirror;
   readonly events: HostEventQueue;
@@ -53,6 +57,8 @@ export class Session {
   readonly #onSession: OnSession;
   #beganMs: number | undefined;
   #drainMs: number | undefined;
+  /** The host's policy as the control plane was told it. */
+  #toldPolicy: PolicyReport | undefined;
 
   constructor(rooms: SessionRooms, facts: EngineFacts, onSession: OnSession) {
     this.#rooms = rooms;
@@ -68,12 +74,25 @@ export class Session {
     return { error, livedMs, drainMs: this.#drainMs };
   }
 
+  /** With the key that was offered last, and when the control plane has not taken that, with the one before. */
   async #untilEnd(signal: AbortSignal): Promise<FleetError> {
+    const [first, ...others] = this.#rooms.identity.keys();
+    let end = await this.#withKey(first, signal);
+    for (const key of others) {
+      if (end.reason !== "UNAUTHENTICATED" || this.#beganMs !== undefined) return end;
+      end = await this.#withKey(key, signal);
+    }
+    return end;
+  }
+
+  async #withKey(key: AgentKey, signal: AbortSignal): Promise<FleetError> {
+    const { identity } = this.#rooms;
     let connection: AgentConnection | undefined;
     try {
       connection = new AgentConnection(this.#rooms.config.server, await this.#secure(signal));
-      const welcome = await this.#open(connection, signal);
-      await this.#rooms.identity.keepIds(welcome.agentId, welcome.hostId);
+      const welcome = await this.#open(connection, key, signal);
+      await this.#adopt(key.publicKey);
+      await identity.keepIds(welcome.agentId, welcome.hostId);
       this.#acknowledge(welcome.acknowledgedCommandIds);
       return await this.#serve(connection, welcome, signal);
     } catch (error) {
@@ -94,19 +113,22 @@ export class Session {
     );
   }
 
-  async #open(connection: AgentConnection, parent: AbortSignal): Promise<Welcome> {
-    const { config, executor, identity, instanceId, journal } = this.#rooms;
+  async #open(connection: AgentConnection, key: AgentKey, parent: AbortSignal): Promise<Welcome> {
+    const { config, executor, identity, instanceId, journal, policy } = this.#rooms;
     const { agentVersion, clock, limits, name, token, uniqueByName } = config;
     const late = () =>
       new FleetError("HANDSHAKE_TIMEOUT", `no welcome from ${config.server} within ${limits.handshakeMs} ms`);
+    this.#toldPolicy = policy.report;
     const hello = {
       identity,
+      key,
       token,
       name,
       uniqueByName,
       agentVersion,
       instanceId,
       facts: this.#facts,
+      policy: this.#toldPolicy,
       journalId: journal.id,
       runningIds: executor.runningIds(),
       heldIds: journal.held().map(({ commandId }) => commandId),
@@ -117,7 +139,7 @@ export class Session {
   }
 
   async #serve(connection: AgentConnection, welcome: Welcome, parent: AbortSignal): Promise<FleetError> {
-    const { config, events, executor, follower, journal, mirror } = this.#rooms;
+    const { config, events, executor, follower, journal, mirror, policy } = this.#rooms;
     const logger = config.logger.child({ agent_id: welcome.agentId, session_epoch: welcome.sessionEpoch });
     const scope = linkSignal(parent);
     const end = (error: unknown) => scope.abort(error);
@@ -142,6 +164,7 @@ export class Session {
       () => feed.close(),
       events.listen(() => outbox.wake()),
       follower.onHealth(() => outbox.engineState(follower.health)),
+      policy.onChange(() => this.#tellPolicy(outbox)),
       () => scope.release(),
     ];
     const tasks: Promise<unknown>[] = [];
@@ -149,6 +172,7 @@ export class Session {
     try {
       outbox.heartbeat();
       outbox.engineState(follower.health);
+      this.#tellPolicy(outbox);
       const held = journal.held().filter(({ commandId }) => !acknowledged.has(commandId));
       executor.beginSession(outbox);
       this.#onSession(welcome, () => this.#finish(connection, outbox));
@@ -156,7 +180,7 @@ export class Session {
         lease.run(() => outbox.heartbeat(), scope.signal),
         outbox.run(),
         outbox.resend(held),
-        this.#read({ connection, lease, logger }, scope.signal),
+        this.#read({ connection, lease, logger, outbox }, scope.signal),
       );
       for (const task of tasks) task.catch(end);
       await aborted(scope.signal);
@@ -167,20 +191,35 @@ export class Session {
     return scope.signal.reason instanceof FleetError ? scope.signal.reason : fault(scope.signal.reason);
   }
 
+  #tellPolicy(outbox: Outbox): void {
+    const { report } = this.#rooms.policy;
+    if (report === undefined || report === this.#toldPolicy) return;
+    this.#toldPolicy = report;
+    outbox.hostPolicy(report);
+  }
+
   async #finish(connection: AgentConnection, outbox: Outbox): Promise<void> {
     await outbox.flushed();
     connection.finish();
   }
 
   async #read(
-    session: { readonly connection: AgentConnection; readonly lease: Lease; readonly logger: Logger },
+    session: {
+      readonly connection: AgentConnection;
+      readonly lease: Lease;
+      readonly logger: Logger;
+      readonly outbox: Outbox;
+    },
     signal: AbortSignal,
   ): Promise<never> {
     for (;;) {
       const message = await session.connection.next(signal);
       session.lease.renew();
-      if (message.case === "frame") this.#take(message.value, session.lease, session.logger);
-      else if (message.case !== undefined) throw unexpectedMessage(message.case);
+      if (message.case === "frame") {
+        this.#take(message.value, session.lease, session.logger);
+        this.#takeKeys(message.value, session.outbox);
+      }
+      if (message.case !== undefined && message.case !== "frame") throw unexpectedMessage(message.case);
     }
   }
 
@@ -190,6 +229,26 @@ export class Session {
     journal.acknowledge(commandIds).catch((error: unknown) => {
       config.logger.error({ err: error }, "acknowledgements cannot be written to the journal");
     });
+  }
+
+  #takeKeys({ rotateKey, acceptedPublicKey }: ControlFrame, outbox: Outbox): void {
+    if (acceptedPublicKey.length > 0) void this.#adopt(acceptedPublicKey);
+    if (rotateKey === undefined) return;
+    const { config, identity } = this.#rooms;
+    proveNewKey(identity, rotateKey.nonce).then(
+      (proof) => outbox.keyProof(proof),
+      (error: unknown) => config.logger.error({ err: error }, "no new key can be made, the old one stays"),
+    );
+  }
+
+  // What cannot be written now is known all the same: both keys are on the disk, and the next start tries both.
+  async #adopt(publicKey: Uint8Array): Promise<void> {
+    const { config, identity } = this.#rooms;
+    try {
+      if (await identity.adopt(publicKey)) config.logger.info("this agent has another key");
+    } catch (error) {
+      config.logger.error({ err: error }, "the agent's new key cannot be written to its identity file");
+    }
   }
 
   #take(frame: ControlFrame, lease: Lease, logger: Logger): void {

@@ -4,6 +4,7 @@ import {
   CircuitState as CircuitStateMessage,
   type Host,
   HostFactsSchema,
+  HostPolicySchema,
   HostSchema,
 } from "../../gen/fairlead/host/v1/host_pb.js";
 import type { CircuitState } from "../../resilience/circuit-breaker.ts";
@@ -35,13 +36,14 @@ export function hostMessage(
   circuit: CircuitState["kind"],
   contact?: HostContact,
 ): Host {
+  const { policy, ...facts } = record.facts;
   return create(HostSchema, {
     id: record.id,
     name: record.name,
     agentId: record.agentId,
     online: view?.online ?? false,
     engineAvailable: view?.engineAvailable ?? false,
-    facts: create(HostFactsSchema, { ...record.facts, memoryBytes: BigInt(record.facts.memoryBytes) }),
+    facts: create(HostFactsSchema, { ...facts, memoryBytes: BigInt(facts.memoryBytes) }),
     labels: { ...record.labels },
     agentVersion: record.agentVersion,
     sessionEpoch: record.sessionEpoch,
@@ -54,6 +56,9 @@ export function hostMessage(
     ...(contact?.clockOffsetMs === undefined
       ? {}
       : { clockOffset: durationFromMs(Math.round(contact.clockOffsetMs)) }),
+    ...(policy === undefined
+      ? {}
+      : { policy: create(HostPolicySchema, { ...policy, summary: [...policy.summary] }) }),
   });
 }
 

@@ -9,7 +9,14 @@ import {
   type ResultPart,
   ResultPartSchema,
 } from "../../gen/fairlead/agent/v1/command_pb.js";
-import { type AgentFrame, AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
+import {
+  type AgentFrame,
+  AgentFrameSchema,
+  EngineState,
+  type KeyProof,
+  KeyProofSchema,
+} from "../../gen/fairlead/agent/v1/frame_pb.js";
+import { HostPolicySchema } from "../../gen/fairlead/agent/v1/host_policy_pb.js";
 import { HostEventSchema, InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
@@ -17,12 +24,15 @@ import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
 import { isPlainlyValid } from "../../rpc/plain-validity.ts";
 import { isTime, timestampViolations } from "../../rpc/timestamp-violations.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { EventDraft, EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import type { AgentCall } from "./agent-call.ts";
 import type { AgentSession } from "./agent-session.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { eventFromHost } from "./host-events.ts";
+import type { KeyRotations } from "./key-rotations.ts";
+import { PolicyNews } from "./policy-news.ts";
 import { ResultAssembly } from "./result-assembly.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionSettings } from "./session-settings.ts";
@@ -33,9 +43,12 @@ export interface IntakeParts {
   readonly call: AgentCall;
   readonly settings: SessionSettings;
   readonly traffic: CommandTraffic;
+  /** Without: new keys are of no interest. */
+  readonly rotations?: Pick<KeyRotations, "proved">;
   readonly inventory: FleetInventory;
   readonly events: EventLog;
   readonly clock: Clock;
+  readonly storage: { readonly fleet: Pick<Storage["fleet"], "keepPolicy"> };
   readonly observer?: SessionObserver;
 }
 
@@ -57,6 +70,7 @@ const tolerableOffsetMs = 5_000;
  */
 export class FrameIntake {
   readonly #parts: IntakeParts;
+  readonly #policy: PolicyNews;
   readonly #assembly = new ResultAssembly(maxOpenAssemblies);
   #unstoredEvents = 0;
   #refusedItems = 0;
@@ -65,6 +79,7 @@ export class FrameIntake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#policy = new PolicyNews(parts.session, parts.storage.fleet);
   }
 
   /** Starts to read, until the session ends. */
@@ -126,12 +141,16 @@ export class FrameIntake {
     for (const acceptance of this.#good(AcceptanceSchema, frame.acceptances)) {
       traffic.accepted(session, acceptance);
     }
+    if (frame.keyProof !== undefined) this.#keyProof(frame.keyProof);
     for (const result of frame.results) this.#result(result);
     for (const part of frame.resultParts) this.#part(part);
     for (const update of this.#good(InventoryUpdateSchema, frame.inventory)) {
       inventory.apply(session.identity.hostId, update);
     }
     if (frame.engineState !== EngineState.UNSPECIFIED) this.#engine(frame.engineState);
+    for (const policy of this.#good(HostPolicySchema, frame.hostPolicy ? [frame.hostPolicy] : [])) {
+      this.#policy.take(policy);
+    }
     const drafts = this.#good(HostEventSchema, frame.hostEvents)
       .map((event) => eventFromHost(event, session.identity))
       .filter((draft) => draft !== undefined);
@@ -152,6 +171,11 @@ export class FrameIntake {
       result.commandId,
       new FleetError("INVALID_RESULT", `the agent's result breaks a bound: ${what}`),
     );
+  }
+
+  #keyProof(proof: KeyProof): void {
+    for (const good of this.#good(KeyProofSchema, [proof]))
+      this.#parts.rotations?.proved(this.#parts.session, good);
   }
 
   #part(part: ResultPart): void {

@@ -18,6 +18,7 @@ import type { HostFactsRecord, HostRecord } from "../../storage/records.ts";
 import type { Enrolment } from "../enrolment/enrolment.ts";
 import { provesKey } from "../enrolment/hello-proof.ts";
 import { type AgentCall, nextMessage, sendMessage } from "./agent-call.ts";
+import { policyRecordFrom } from "./policy-news.ts";
 
 /** The protocol versions that this control plane speaks. */
 export const protocolVersions = { min: 1, max: 1 } as const;
@@ -150,7 +151,7 @@ function welcomeable(hello: Hello): void {
   }
 }
 
-function factsFrom({ hostFacts }: Hello): HostFactsRecord {
+function factsFrom({ hostFacts, hostPolicy }: Hello): HostFactsRecord {
   return {
     engineId: hostFacts?.engineId ?? "",
     hostname: hostFacts?.hostname ?? "",
@@ -162,6 +163,7 @@ function factsFrom({ hostFacts }: Hello): HostFactsRecord {
     cpuCount: hostFacts?.cpuCount ?? 0,
     memoryBytes: Number(hostFacts?.memoryBytes ?? 0n),
     simulated: hostFacts?.simulated ?? false,
+    ...(hostPolicy === undefined ? {} : { policy: policyRecordFrom(hostPolicy) }),
   };
 }
 

@@ -3,6 +3,8 @@ import type { OperationOutcomeSchema } from "../../../gen/fairlead/agent/v1/oper
 import type { Preconditions } from "../../../gen/fairlead/container/v1/preconditions_pb.js";
 import type { Engine, EngineContainer } from "../../engine/engine.ts";
 import type { ContainerMirror } from "../../inventory/container-mirror.ts";
+import { PolicyGate } from "../policy/policy-gate.ts";
+import type { PolicyFile } from "../policy/policy-file.ts";
 import type { SelfProtection } from "../self-protection.ts";
 import { checkPreconditions } from "./preconditions.ts";
 
@@ -14,6 +16,8 @@ export interface OperationRooms {
   readonly engine: Engine;
   readonly mirror: ContainerMirror;
   readonly protection: SelfProtection;
+  /** What the host's owner allows. */
+  readonly policy: Pick<PolicyFile, "current">;
   /** Adds what the agent knows beyond the engine: `protected`, `observed_time`. */
   readonly complete: (container: EngineContainer) => EngineContainer;
 }
@@ -26,6 +30,8 @@ export class OperationContext {
   readonly rooms: OperationRooms;
   /** Aborts when the time is up or nobody wants the outcome any more. */
   readonly signal: AbortSignal;
+  /** What the host's policy says of this run. */
+  readonly gate: PolicyGate;
   readonly #preconditions: Preconditions | undefined;
   #changing = false;
   #target: EngineContainer | undefined;
@@ -33,6 +39,7 @@ export class OperationContext {
   constructor(rooms: OperationRooms, signal: AbortSignal, preconditions?: Preconditions) {
     this.rooms = rooms;
     this.signal = signal;
+    this.gate = new PolicyGate(rooms.policy.current);
     this.#preconditions = preconditions;
   }
 
@@ -47,21 +54,23 @@ export class OperationContext {
   }
 
   /**
-   * The container that is meant, which is what the command's preconditions want; otherwise rejects with
-   * `PRECONDITION_FAILED`. A full id that the mirror knows costs no round trip, unless there are preconditions;
+   * The container that is meant, which the host's policy lets be touched, and which is what the command's preconditions want;
+   * otherwise rejects with `DENIED_BY_HOST_POLICY` or `PRECONDITION_FAILED`. A full id that the mirror knows costs no round trip, unless there are preconditions;
    * everything else is asked of the engine, because a name may belong to another container by now.
    */
   async find(container: string): Promise<EngineContainer> {
     const { complete, engine, mirror } = this.rooms;
     const known = this.#preconditions === undefined ? mirror.get(container) : undefined;
     this.#target = known ?? complete(await engine.getContainer(container, this.signal));
+    this.gate.judge(this.#target);
     if (this.#preconditions !== undefined) checkPreconditions(this.#preconditions, this.#target);
     return this.#target;
   }
 
-  /** Asks the engine to change something, unless it is too late for that. */
+  /** Asks the engine to change something, unless it is too late for that, or the host's policy was not asked. */
   async change<Value>(ask: () => Promise<Value>): Promise<Value> {
     this.signal.throwIfAborted();
+    this.gate.requireVerdict();
     this.#changing = true;
     return await ask();
   }

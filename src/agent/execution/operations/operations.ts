@@ -4,6 +4,7 @@ import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb
 import { FleetError } from "../../../domain/errors.ts";
 import type { OperationCase } from "../../../rpc/operation-traits.ts";
 import type { EngineChange, EngineContainer } from "../../engine/engine.ts";
+import type { KnownOperation } from "./command-codec.ts";
 import type { OperationContext, Outcome } from "./operation-context.ts";
 
 /** What an operation says, by its name. */
@@ -25,8 +26,9 @@ type Act = (id: string) => Promise<EngineChange>;
  * something, are in the schema beside its name.
  */
 export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
-  async inspectContainer({ container }, { rooms, signal }) {
+  async inspectContainer({ container }, { gate, rooms, signal }) {
     const inspection = await rooms.engine.inspectContainer(container, signal);
+    gate.judge(inspection.container);
     const value = { container: rooms.complete(inspection.container), engineJson: inspection.engineJson };
     return { detail: { case: "inspection", value } };
   },
@@ -73,8 +75,18 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
   },
 };
 
-/** Runs an operation. Rejects with what the engine says, or with the reason of the context's signal. */
-export async function runOperation<Case extends OperationCase>(
+/**
+ * Runs an operation that the host's policy allows. Rejects with `DENIED_BY_HOST_POLICY`, with what the engine says, or with the
+ * reason of the context's signal.
+ */
+export async function runOperation(operation: KnownOperation, context: OperationContext): Promise<Outcome> {
+  await context.gate.admit(operation);
+  const outcome = await doOperation(operation.case, operation.value, context);
+  context.gate.requireVerdict();
+  return outcome;
+}
+
+async function doOperation<Case extends OperationCase>(
   operation: Case,
   value: OperationValue<Case>,
   context: OperationContext,
