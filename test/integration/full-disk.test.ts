@@ -3,61 +3,97 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startAgent } from "../../src/agent/agent.ts";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type RunningAgent, startAgent } from "../../src/agent/agent.ts";
 import type { SimulatedCall } from "../../src/agent/engine/simulated-engine.ts";
+import type { RunningProgram } from "../cli/process.ts";
+import { CommandState } from "../../src/gen/fairlead/command/v1/command_pb.js";
+import { OfflinePolicy } from "../../src/gen/fairlead/command/v1/offline_policy_pb.js";
 import { eventually } from "../support/control-plane-harness.ts";
 import { rejection } from "../support/dispatching.ts";
-import { noGrace, patienceMs } from "../support/fleet.ts";
+import { noGrace, patienceMs, sleeping } from "../support/fleet.ts";
 import { simulatedFleetEngine } from "../support/fleet-engine.ts";
-import { FleetProcesses, limitFiles } from "../support/fleet-processes.ts";
+import { FleetProcesses, limitFiles, logOf } from "../support/fleet-processes.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 
 describe("integration: a control plane whose disk is full", function () {
   this.timeout(60_000);
   this.slow(20_000);
 
-  it("C36 changes fail with STORAGE_UNAVAILABLE before anything is sent, reads go on, and /readyz says so", async function () {
+  const calls: SimulatedCall[] = [];
+  let fleet: FleetProcesses;
+  let serve: RunningProgram;
+  let engine: ReturnType<typeof simulatedFleetEngine>;
+  let agent: RunningAgent;
+  let dataDir: string;
+
+  before(async function () {
     if (!existsSync("/usr/bin/prlimit")) this.skip();
-    await using fleet = new FleetProcesses();
-    const serve = await fleet.serve();
-    const calls: SimulatedCall[] = [];
-    const { engine } = simulatedFleetEngine({ containers: 2, observe: (call) => calls.push(call) });
-    const dataDir = await mkdtemp(join(tmpdir(), "fairlead-full-disk-"));
-    const server = fleet.agentsAddress;
-    const enrolment = await fleet.api.registrationTokens.createRegistrationToken({});
-    const agent = await startAgent({
-      server,
+    fleet = new FleetProcesses();
+    serve = await fleet.serve();
+    engine = simulatedFleetEngine({ containers: 2, observe: (call) => calls.push(call) });
+    dataDir = await mkdtemp(join(tmpdir(), "fairlead-full-disk-"));
+    const { token } = await fleet.api.registrationTokens.createRegistrationToken({});
+    agent = await startAgent({
+      server: fleet.agentsAddress,
       dataDir,
-      engine,
-      token: enrolment.token,
+      engine: engine.engine,
+      token,
       logger: silentLogger,
       ownContainerId: "",
     });
-    try {
-      await agent.ready;
-      await fleet.untilHost("simulated", ({ containerCount }) => containerCount === 2);
-      const { containers, registrationTokens } = fleet.api;
-      const stop = { container: "web-1", gracePeriod: noGrace };
-      await untilReadiness(fleet, 200);
+    await agent.ready;
+    await fleet.untilHost("simulated", ({ containerCount }) => containerCount === 2);
+  });
+  after(async () => {
+    await agent?.close();
+    await engine?.dispose();
+    await fleet?.[Symbol.asyncDispose]();
+    if (dataDir !== undefined) await rm(dataDir, { recursive: true });
+  });
 
-      limitFiles(serve, 0);
-      await rejection(containers.stopContainer(stop), "STORAGE_UNAVAILABLE");
-      await rejection(registrationTokens.createRegistrationToken({}), "STORAGE_UNAVAILABLE");
-      assert.deepEqual(calls, [], "something was sent");
-      assert.equal((await containers.listContainers({})).containers.length, 2);
-      assert.equal((await containers.inspectContainer(stop)).container?.name, "web-1");
-      assert.equal((await fleet.api.hosts.listHosts({})).hosts.length, 1);
-      assert.match(await untilReadiness(fleet, 503), /"storage":"NOT_SERVING"/);
+  it("C36 changes fail with STORAGE_UNAVAILABLE before anything is sent, reads go on, and /readyz says so", async () => {
+    const { containers, hosts, registrationTokens } = fleet.api;
+    const stop = { container: "web-1", gracePeriod: noGrace };
+    await untilReadiness(fleet, 200);
 
-      limitFiles(serve, undefined);
-      await untilReadiness(fleet, 200);
-      assert.equal((await containers.stopContainer(stop)).changed, true);
-      assert.deepEqual(calls.length, 1, "what failed was sent afterwards");
-    } finally {
-      await agent.close();
-      await engine.close();
-      await rm(dataDir, { recursive: true });
-    }
+    limitFiles(serve, 0);
+    await rejection(containers.stopContainer(stop), "STORAGE_UNAVAILABLE");
+    await rejection(registrationTokens.createRegistrationToken({}), "STORAGE_UNAVAILABLE");
+    assert.deepEqual(calls, [], "something was sent");
+    assert.equal((await containers.listContainers({})).containers.length, 2);
+    assert.equal((await containers.inspectContainer(stop)).container?.name, "web-1");
+    assert.equal((await hosts.listHosts({})).hosts.length, 1);
+    assert.match(await untilReadiness(fleet, 503), /"storage":"NOT_SERVING"/);
+
+    limitFiles(serve, undefined);
+    await untilReadiness(fleet, 200);
+    assert.equal((await containers.stopContainer(stop)).changed, true);
+    assert.equal(calls.length, 1, "what failed was sent afterwards");
+  });
+
+  it("C36 L09 a command that ended while the disk was full reaches its true end when there is room again", async () => {
+    const { containers, commands } = fleet.api;
+    const spec = sleeping({});
+    const { container } = await containers.createContainer({ name: "busy", spec, start: true });
+    const target = { container: container?.id ?? "", offlinePolicy: OfflinePolicy.QUEUE };
+    const gracePeriod = durationFromMs(1_000);
+    const { commandId: id } = await containers.stopContainer({ ...target, gracePeriod });
+    const accepted = async () => (await commands.getCommand({ id })).command?.state === CommandState.ACCEPTED;
+    await eventually(accepted, "the agent has the command", patienceMs);
+
+    limitFiles(serve, 0);
+    const { command_id: _, ...line } = await eventually(
+      () => logOf(serve).find((each) => each["command_id"] === id && Number(each["level"]) >= 50),
+      "the end cannot be stored",
+      patienceMs,
+    );
+    assert.match(String(line["agent_id"]), /./, JSON.stringify(line));
+    assert.ok(Number(line["session_epoch"]) > 0, JSON.stringify(line));
+
+    limitFiles(serve, undefined);
+    const { command } = await commands.waitCommand({ id, timeout: durationFromMs(2 * patienceMs) });
+    assert.deepEqual([command?.state, command?.changed], [CommandState.SUCCEEDED, true]);
   });
 });
 

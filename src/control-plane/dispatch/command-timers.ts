@@ -4,7 +4,9 @@ import { type RetrySettings, retryDelayMs } from "../../resilience/retry-schedul
 import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
 import type { CommandRecord } from "../../storage/records.ts";
 
-/** What open commands wait for by themselves: their expiry, or their next attempt; one of them at a time. */
+const storeAgainMs = 1_000;
+
+/** What open commands wait for by themselves: their expiry, their next attempt, or room for their end; one of them at a time. */
 export class CommandTimers {
   readonly #retry: RetrySettings;
   readonly #wheel: TimerWheel;
@@ -32,6 +34,11 @@ export class CommandTimers {
     if (delayMs === undefined) return false;
     this.#set(record.id, Math.max(delayMs, error.retryAfterMs ?? 0), callback);
     return true;
+  }
+
+  /** Calls back when it is time to try again to store a command's end. */
+  storeAgain(commandId: string, callback: () => void): void {
+    this.#set(commandId, storeAgainMs, callback);
   }
 
   /** Takes a command's timer back. */

@@ -260,14 +260,21 @@ export class Deliveries {
     void this.#end(record, endFromError(error));
   }
 
-  // The acknowledgement goes over whichever session counts once the end is safe.
-  async #end({ id, agentId }: CommandRecord, end: EndOfCommand): Promise<void> {
+  // The acknowledgement goes over whichever session counts once the end is safe. Until then it is tried again: the agent, which keeps its result
+  // as long, tells it a second time only in another session.
+  async #end(record: CommandRecord, end: EndOfCommand, isRepeated = false): Promise<void> {
+    const { id, agentId, sessionEpoch } = record;
     this.#timers.cancel(id);
     try {
       await this.#parts.journal.end(id, end);
     } catch (error) {
-      const message = "a command's end could not be stored; its agent keeps it";
-      this.#parts.logger.error({ err: error, command_id: id }, message);
+      if (!isRepeated) {
+        const fields = { command_id: id, agent_id: agentId, session_epoch: sessionEpoch };
+        this.#parts.logger.error({ err: error, ...fields }, "a command's end could not be stored");
+      }
+      if (error instanceof FleetError && error.reason === "STORAGE_UNAVAILABLE") {
+        this.#timers.storeAgain(id, () => void this.#end(record, end, true));
+      }
       return;
     }
     this.#parts.sessions.current(agentId)?.send(acknowledgementItem(id));
