@@ -35,6 +35,7 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #order: ContainerOrder;
   readonly #inFlight = new Map<string, CommandRun>();
+  readonly #finishing = new Set<Promise<void>>();
   #sink: CommandSink | undefined;
   #largestEpoch = 0;
   #draining = false;
@@ -118,7 +119,7 @@ export class Executor {
   /** Takes nothing new. Resolves when everything has ended. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await this.#order.idle();
+    await this.#idle();
   }
 
   /** Stops what runs and resolves when nothing does. What was in the middle of a change is settled by the next process. */
@@ -130,7 +131,7 @@ export class Executor {
     }
     this.#sink = undefined;
     this.#order.pump();
-    await this.#order.idle();
+    await this.#idle();
   }
 
   #take(run: CommandRun, command: Command): void {
@@ -186,7 +187,7 @@ export class Executor {
       run.controller.abort(error);
     } else if (run.state === "waiting") {
       run.state = "ended";
-      void this.#finish(run, { error });
+      this.#keep(run, { error });
     }
   }
 
@@ -196,7 +197,23 @@ export class Executor {
     const end = await this.#execute(run);
     run.state = "ended";
     if (end === undefined) this.#forget(run);
-    else await this.#finish(run, end);
+    else this.#keep(run, end);
+  }
+
+  // The next command need not wait for the disk: the ends of one turn are one commit, however few may run at once.
+  #keep(run: CommandRun, end: CommandEnd): void {
+    if (!run.traits.mutates) {
+      void this.#finish(run, end);
+      return;
+    }
+    const finishing = this.#finish(run, end).finally(() => this.#finishing.delete(finishing));
+    this.#finishing.add(finishing);
+  }
+
+  /** Resolves when nothing waits, runs, or is being written down. */
+  async #idle(): Promise<void> {
+    await this.#order.idle();
+    await Promise.all(this.#finishing);
   }
 
   /** Undefined: it was broken off in the middle of a change, and the next process has to look. */
