@@ -87,7 +87,7 @@ function summaryText({ median, min, max }: Summary, unit: string): string {
 }
 
 function numberText(value: number): string {
-  return value < 10 ? value.toFixed(3) : Math.round(value).toLocaleString("en");
+  return value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString("en");
 }
 
 function budgetText({ better }: Figure, bound: number | undefined): string {

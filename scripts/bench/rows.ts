@@ -86,14 +86,17 @@ function throughput(
     key,
     title,
     floorName: grpcFloor,
-    figures: [{ name: "", unit: "/s", better: "higher", ...budget }],
+    figures: [
+      { name: "", unit: "/s", better: "higher", ...budget },
+      { name: "processor time of the server for each", unit: " µs", better: "lower" },
+    ],
     openFloor: ({ quick }) =>
       openFloor(size, (floor) =>
-        floor.drive({ inFlightEach, requestBytes: size.requestBytes, ...times(quick) }).then(rate),
+        floor.drive({ inFlightEach, requestBytes: size.requestBytes, ...times(quick) }).then(rateAndCost),
       ),
     openProduct: ({ quick, profileFolder }) =>
       openProduct(size, profileFolder, (fleet) =>
-        fleet.drive({ kind, inFlightEach, ...times(quick) }).then(rate),
+        fleet.drive({ kind, inFlightEach, ...times(quick) }).then(rateAndCost),
       ),
   };
 }
@@ -231,6 +234,10 @@ function timesOf(isQuick: boolean, countedMs: number): { warmUpMs: number; count
 
 function halfAndTail({ latenciesMs }: Driven): readonly number[] {
   return [percentile(latenciesMs, 0.5), percentile(latenciesMs, 0.99)];
+}
+
+function rateAndCost({ perSecond, processorMicros }: Driven): readonly number[] {
+  return [perSecond, processorMicros];
 }
 
 function rate({ perSecond }: Driven): readonly number[] {
