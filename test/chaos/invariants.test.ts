@@ -19,6 +19,7 @@ const ask: Ask = {
   starts: false,
   already: false,
   impossible: false,
+  expiresAfterMs: undefined,
   hangsUpAfterMs: undefined,
   cancelledAfterMs: undefined,
   callers: 1,

@@ -20,6 +20,7 @@ const steady = {
   newName: "",
   timeoutMs: 8_000,
   offlinePolicy: "wait",
+  expiresAfterMs: undefined,
   hangsUpAfterMs: undefined,
   cancelledAfterMs: undefined,
 } as const;

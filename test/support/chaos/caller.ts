@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Fairlead } from "../../../src/client/create-fairlead.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import { OfflinePolicy } from "../../../src/gen/fairlead/command/v1/offline_policy_pb.js";
@@ -42,26 +42,30 @@ export class Caller {
   /** Asks until there is an answer, or once where asking again could do it twice. Gives up when the signal aborts. */
   async carryOut(ask: Ask, signal: AbortSignal): Promise<void> {
     this.#recorder.asks.push(ask);
-    const calls = Array.from({ length: ask.callers }, () => this.#insist(ask, signal));
+    const { callers, expiresAfterMs } = ask;
+    const expireMs = expiresAfterMs === undefined ? undefined : Date.now() + expiresAfterMs;
+    const calls = Array.from({ length: callers }, () => this.#insist(ask, expireMs, signal));
     await Promise.all(calls);
   }
 
-  async #insist(ask: Ask, signal: AbortSignal): Promise<void> {
+  async #insist(ask: Ask, expireMs: number | undefined, signal: AbortSignal): Promise<void> {
     for (let call = 0; ; call += 1) {
-      const answer = await this.#call(ask, call === 0 ? ask.hangsUpAfterMs : undefined);
+      const answer = await this.#call(ask, expireMs, call === 0 ? ask.hangsUpAfterMs : undefined);
       this.#recorder.answers.push(answer);
       if (answer.kind === "ok") await this.#lookAgain(ask, answer.commandId, answer.queued);
       const isAnswered = answer.kind === "ok" || !answer.lost;
       if (isAnswered || ask.requestId === "" || signal.aborted) return;
       await delay(againAfterMs * this.#random.next());
+      // What would be too late is refused, whoever asks again.
+      if (expireMs !== undefined && Date.now() + 100 > expireMs) return;
     }
   }
 
-  async #call(ask: Ask, hangsUpAfterMs: number | undefined): Promise<Answer> {
+  async #call(ask: Ask, expireMs: number | undefined, hangsUpAfterMs: number | undefined): Promise<Answer> {
     const hangUp = new AbortController();
     const timer = hangsUpAfterMs === undefined ? undefined : setTimeout(() => hangUp.abort(), hangsUpAfterMs);
     try {
-      const { commandId, changed, queued } = await this.#send(ask, hangUp.signal);
+      const { commandId, changed, queued } = await this.#send(ask, expireMs, hangUp.signal);
       const seen = queued ? undefined : await this.#engines.get(ask.host)?.look(ask.container);
       return { ask, kind: "ok", commandId, changed, queued, seen, atMs: Date.now() };
     } catch (error) {
@@ -73,6 +77,7 @@ export class Caller {
 
   async #send(
     ask: Ask,
+    expireMs: number | undefined,
     signal: AbortSignal,
   ): Promise<{ commandId: string; changed: boolean; queued: boolean }> {
     const { containers } = this.#client;
@@ -82,6 +87,7 @@ export class Caller {
       requestId: ask.requestId,
       timeout: durationFromMs(ask.timeoutMs),
       offlinePolicy: policies[ask.offlinePolicy],
+      ...(expireMs === undefined ? {} : { expireTime: timestampFromMs(expireMs) }),
     };
     if (ask.operation === "create") {
       const request = { ...common, name: ask.container, spec: chaosSpec, start: ask.starts };
@@ -166,6 +172,8 @@ function answerFrom(ask: Ask, error: unknown, hungUp: boolean): Answer {
   const commandId = metadata["command_id"];
   // What has neither an id of the server's log nor one of a command may come from the transport.
   const anonymous = ofTheWay.has(reason) || (reason === "INTERNAL" && metadata["error_id"] === undefined);
-  const lost = hungUp || (anonymous && commandId === undefined);
+  // The call came too late for its own expire time, on a connection that was held up.
+  const late = reason === "INVALID_ARGUMENT" && message.includes("expire_time is in the past");
+  const lost = hungUp || late || (anonymous && commandId === undefined);
   return { ask, kind: "error", reason, message, commandId, lost, atMs: Date.now() };
 }

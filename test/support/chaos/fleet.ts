@@ -73,7 +73,12 @@ export class Fleet {
     const hosts = await Promise.all(names.map((name) => hostOf(name, options, ports)));
     const fleet = new Fleet(options, hosts, await FaultProxy.start(() => ports.api), ports);
     fleet.#keep(fleet.#runControlPlane());
-    await fleet.#listening.promise;
+    try {
+      await inTime(fleet.#listening.promise, "the control plane does not come up", options.folder);
+    } catch (error) {
+      await fleet.close();
+      throw error;
+    }
     return fleet;
   }
 
@@ -94,7 +99,7 @@ export class Fleet {
         host.token = await createToken();
         const online = Promise.withResolvers<void>();
         this.#keep(this.#runAgent(host, online.resolve));
-        await online.promise;
+        await inTime(online.promise, `the agent of ${host.name} does not come online`, this.#options.folder);
       }),
     );
   }
@@ -231,6 +236,21 @@ export class Fleet {
     one.freeze();
     await delay(ms, undefined, { signal: this.#faults.signal }).catch(() => undefined);
     one.thaw();
+  }
+}
+
+const startMs = 60_000;
+
+async function inTime(started: Promise<void>, what: string, folder: string): Promise<void> {
+  const over = new AbortController();
+  const late = delay(startMs, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`${what} within ${startMs} ms; its log is in ${folder}`);
+  });
+  late.catch(() => undefined);
+  try {
+    await Promise.race([started, late]);
+  } finally {
+    over.abort();
   }
 }
 

@@ -18,6 +18,8 @@ export interface Ask {
   readonly requestId: string;
   readonly offlinePolicy: "fail-fast" | "wait" | "queue";
   readonly timeoutMs: number;
+  /** Only when queued: it may start within this time. */
+  readonly expiresAfterMs: number | undefined;
   /** A creation also starts the container. */
   readonly starts: boolean;
   /** The container is already as it is wanted. */

@@ -60,6 +60,7 @@ export function draftAsk(index: number, hosts: readonly string[], random: Seeded
     requestId,
     offlinePolicy,
     timeoutMs: Math.round(random.chance(0.2) ? random.between(20, 400) : random.between(2_000, 6_000)),
+    expiresAfterMs: offlinePolicy === "queue" && random.chance(0.4) ? random.between(300, 3_000) : undefined,
     starts: operation === "create" && random.chance(0.5),
     already: isAlready,
     impossible: operation !== "create" && !isAlready && random.chance(0.05),
