@@ -1,45 +1,45 @@
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { Duration } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 import { ContainerSchema } from "../gen/fairlead/container/v1/container_pb.js";
 import type { Container } from "../gen/fairlead/container/v1/container_pb.js";
+import {
+  addDeliveryOptions,
+  addPreconditionOptions,
+  deliveryPart,
+  preconditionPart,
+} from "./delivery-options.ts";
+import type { DeliveryOptions, PreconditionOptions } from "./delivery-options.ts";
 import { parseContainer } from "./grammar/container-reference.ts";
 import type { ContainerReference } from "./grammar/container-reference.ts";
-import { parseDuration } from "./grammar/duration.ts";
 import { addClientOptions, clientAction } from "./invocation.ts";
 import type { CommandLine, Invocation } from "./invocation.ts";
 import { escapeText } from "./output/escape.ts";
 import { messageToJson } from "./output/json.ts";
 import { settleInOrder } from "./settle-in-order.ts";
 
-/** What every command that acts can be told. */
-export interface ActionOptions {
+/** What every command that acts on a container can be told. */
+export interface ActionOptions extends DeliveryOptions, PreconditionOptions {
   readonly host?: string;
-  readonly requestId?: string;
-  /** Milliseconds. */
-  readonly timeout?: number;
 }
 
 /** The part of a request that all acting calls share. */
-export interface ActionTarget extends ContainerReference {
-  readonly requestId: string;
-  readonly timeout?: Duration;
-}
+export type ActionTarget = ContainerReference &
+  ReturnType<typeof deliveryPart> &
+  ReturnType<typeof preconditionPart>;
 
 /** What every acting call answers. */
 export interface ActionAnswer {
   readonly container?: Container | undefined;
   readonly changed: boolean;
   readonly commandId: string;
+  /** It was only written down. */
+  readonly queued: boolean;
 }
 
-/** Gives a command the options of every command that acts. */
+/** Gives a command the options of every command that acts on a container. */
 export function addActionOptions(command: Command): Command {
-  return addClientOptions(command)
-    .option("--host <host>", "the host, by name or id; HOST/NAME says the same")
-    .option("--request-id <key>", "makes it safe to run this line again: the same key never acts twice")
-    .option("--timeout <duration>", 'how long it may take, for example "45s" (default 30s)', parseDuration);
+  command.option("--host <host>", "the host, by name or id; HOST/NAME says the same");
+  return addClientOptions(addPreconditionOptions(addDeliveryOptions(command)));
 }
 
 /**
@@ -56,7 +56,7 @@ export function addContainerAction<Options extends ActionOptions>(
       if (options.requestId !== undefined && names.length > 1) {
         throw new InvalidArgumentError("--request-id goes with one container only.");
       }
-      const targets = names.map((name) => targetOf(name, options));
+      const targets = names.map((name) => targetOf(invocation, name, options));
       const answers = await settleInOrder(targets, (target) => act(invocation, target, options), {
         onAnswer: (answer, index) => report(invocation, names[index] ?? "", answer),
         onFailure: (error, index) => invocation.fail(error, names.length > 1 ? names[index] : undefined),
@@ -69,29 +69,39 @@ export function addContainerAction<Options extends ActionOptions>(
 }
 
 /** The container that an argument names, and how to act on it. Throws `InvalidArgumentError`. */
-export function targetOf(name: string, options: ActionOptions): ActionTarget {
-  return { ...parseContainer(name, options.host), ...requestPart(options) };
-}
-
-/** What of the options every acting request has. */
-export function requestPart({ requestId, timeout }: ActionOptions) {
+export function targetOf({ environment }: Invocation, name: string, options: ActionOptions): ActionTarget {
   return {
-    requestId: requestId ?? "",
-    ...(timeout === undefined ? {} : { timeout: durationFromMs(timeout) }),
+    ...parseContainer(name, options.host),
+    ...deliveryPart(options, environment.clock.now()),
+    ...preconditionPart(options),
   };
 }
 
+/** Tells of a command that was only written down: its id, and for people how to follow it. */
+export function printQueued(invocation: Invocation, commandId: string): void {
+  const id = escapeText(commandId);
+  invocation.print(`${id}\n`);
+  invocation.hint(
+    `fairlead: written down. \`fairlead commands wait ${id}\` waits for its end, \`fairlead commands cancel ${id}\` cancels it.`,
+  );
+}
+
 /** The answer of an acting call for programs. */
-export function actionToJson({ container, changed, commandId }: ActionAnswer) {
+export function actionToJson({ container, changed, commandId, queued }: ActionAnswer) {
   return {
     ...(container === undefined ? {} : { container: messageToJson(ContainerSchema, container) }),
     changed,
     commandId,
+    queued,
   };
 }
 
 function report(invocation: Invocation, name: string, answer: ActionAnswer): void {
   if (invocation.json) {
+    return;
+  }
+  if (answer.queued) {
+    printQueued(invocation, answer.commandId);
     return;
   }
   invocation.print(`${escapeText(name)}\n`);

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FleetError } from "../../src/domain/errors.ts";
+import { OfflinePolicy } from "../../src/gen/fairlead/command/v1/offline_policy_pb.js";
+import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
 import type { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
 import type { CreateContainerRequest } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
 import { type Answers, closeApis, fairlead, fairleadAlone } from "./command-line.ts";
@@ -23,7 +25,13 @@ function acting(refused: Readonly<Record<string, FleetError>> = {}) {
     if (error !== undefined) {
       throw error;
     }
-    return { container: containerOf({ name: container }), changed: true, commandId: `c-${container}` };
+    const queued = (request as { offlinePolicy: OfflinePolicy }).offlinePolicy === OfflinePolicy.QUEUE;
+    return {
+      container: containerOf({ name: container }),
+      changed: true,
+      commandId: `c-${container}`,
+      queued,
+    };
   };
   const answers: Answers = {
     containers: {
@@ -46,6 +54,12 @@ const seconds = (count: number) => ({
   nanos: 0,
 });
 
+const at = (text: string, nanos = 0) => ({
+  $typeName: "google.protobuf.Timestamp",
+  seconds: BigInt(Date.parse(text) / 1_000),
+  nanos,
+});
+
 describe("acting on containers from the command line", () => {
   afterEach(closeApis);
 
@@ -56,6 +70,30 @@ describe("acting on containers from the command line", () => {
     "start web --request-id k --timeout 1m": [
       "startContainer",
       { container: "web", requestId: "k", timeout: seconds(60) },
+    ],
+    "start --wait web": ["startContainer", { container: "web", offlinePolicy: OfflinePolicy.WAIT }],
+    "pause --if-state running --if-image sha256:ab web": [
+      "pauseContainer",
+      {
+        container: "web",
+        preconditions: {
+          $typeName: "fairlead.container.v1.Preconditions",
+          expectedImageDigest: "sha256:ab",
+          expectedState: ContainerState.RUNNING,
+        },
+      },
+    ],
+    "kill --if-started 2026-01-31T11:00:00.123456789Z web": [
+      "killContainer",
+      {
+        container: "web",
+        preconditions: {
+          $typeName: "fairlead.container.v1.Preconditions",
+          expectedImageDigest: "",
+          expectedState: ContainerState.UNSPECIFIED,
+          expectedStartedTime: at("2026-01-31T11:00:00Z", 123_456_789),
+        },
+      },
     ],
     "stop -t 60 web": ["stopContainer", { container: "web", gracePeriod: seconds(60) }],
     "stop -t 0 web": ["stopContainer", { container: "web", gracePeriod: seconds(0) }],
@@ -75,6 +113,57 @@ describe("acting on containers from the command line", () => {
       assert.deepEqual(asked, [request]);
     });
   }
+
+  for (const [expires, time] of [
+    ["2h", "2026-01-31T14:00:00Z"],
+    ["2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z"],
+  ] as const) {
+    it(`C30 --queue --expires ${expires} prints the command's id, and tells a person how to follow it`, async () => {
+      const { asked, answers } = acting();
+      const line = ["stop", "--queue", "--expires", expires, "web"];
+      const { code, stdout, stderr } = await fairlead(answers, line, { isErrorTTY: true });
+      assert.deepEqual([code, stdout], [0, "c-web\n"]);
+      assert.match(stderr, /`fairlead commands wait c-web` waits.*`fairlead commands cancel c-web`/);
+      const offlinePolicy = OfflinePolicy.QUEUE;
+      assert.deepEqual(asked, [["stopContainer", { container: "web", offlinePolicy, expireTime: at(time) }]]);
+    });
+  }
+
+  it("C30 a rename, too, can be queued, and --json says that it was", async () => {
+    const { answers } = acting();
+    assert.equal((await fairlead(answers, ["rename", "--queue", "web", "shop"])).stdout, "c-web\n");
+    const { stdout } = await fairlead(answers, ["start", "--queue", "--json", "web"]);
+    const [answer] = JSON.parse(stdout) as { queued: boolean; commandId: string }[];
+    assert.deepEqual([answer?.queued, answer?.commandId], [true, "c-web"]);
+  });
+
+  for (const wrong of [
+    ["--wait", "--queue"],
+    ["--expires", "2h"],
+    ["--queue", "--expires", "soon"],
+    ["--if-state", "happy"],
+    ["--if-started", "yesterday"],
+  ]) {
+    it(`refuses stop ${wrong.join(" ")} before anything is asked`, async () => {
+      const { asked, answers } = acting();
+      assert.equal((await fairlead(answers, ["stop", ...wrong, "web"])).code, 2);
+      assert.deepEqual(asked, []);
+    });
+  }
+
+  it("C37 says that nobody knows whether it took effect, and what to look at", async () => {
+    const lost = new FleetError("OUTCOME_UNKNOWN", "the agent lost its journal", {
+      metadata: { command_id: "c-7" },
+    });
+    const { code, stderr } = await fairlead(acting({ web: lost }).answers, ["restart", "web"]);
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      "fairlead: the agent lost its journal (OUTCOME_UNKNOWN, command c-7)\n" +
+        "  Nobody can know whether it took effect. Look at the container, with `fairlead inspect`, before you do it again; " +
+        "`fairlead commands get c-7` tells the rest.\n",
+    );
+  });
 
   it("O04 rename prints nothing, as docker does", async () => {
     const { asked, answers } = acting();
@@ -158,7 +247,7 @@ fairlead: locked: the agent\\x1b[2J runs in it (PROTECTED_CONTAINER, command c-9
     assert.equal(
       stderr,
       "fairlead: the control plane at http://127.0.0.1:1 cannot be reached (ECONNREFUSED) (SERVER_UNREACHABLE)\n" +
-        "  Start one with `fairlead up`, or say where yours is with --server or FAIRLEAD_SERVER.\n",
+        "  Start one with `fairlead up`, or say where yours is with --server or FAIRLEAD_SERVER: https://… with TLS, http://… without.\n",
     );
   });
 

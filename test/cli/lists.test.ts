@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { CommandState } from "../../src/gen/fairlead/command/v1/command_pb.js";
 import { ContainerState, HealthState } from "../../src/gen/fairlead/container/v1/container_pb.js";
 import type { ListContainersRequest } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
 import { RegistrationTokenState } from "../../src/gen/fairlead/registration/v1/registration_token_pb.js";
@@ -179,55 +178,5 @@ t-1        active   3/20   5 minutes ago   In 10 minutes   local        rack 7
     const { stdout, stderr } = await fairlead(answers, ["token", "create"], { isErrorTTY: true });
     assert.equal(stdout, "fl1.none.secret\n");
     assert.match(stderr, /fairlead agent --server .* --token/);
-  });
-
-  it("C10 commands ls and get tell what became of what was asked for", async () => {
-    const command = {
-      id: "0195",
-      operation: "stop_container",
-      hostName: "web-1",
-      container: "web",
-      state: CommandState.FAILED,
-      reason: "ENGINE_UNAVAILABLE",
-      message: "no \u001b[31mengine",
-      attempt: 2,
-      sessionEpoch: 7,
-      createTime: minutesAgo(2),
-      endTime: minutesAgo(1),
-      duration: { seconds: 1n, nanos: 540_000_000 },
-    };
-    const asked: unknown[] = [];
-    const answers: Answers = {
-      commands: {
-        listCommands(request) {
-          asked.push([request.host, request.states, request.pageSize]);
-          return { commands: [command], nextPageToken: "more" };
-        },
-        getCommand: () => ({ command }),
-      },
-    };
-    const list = ["commands", "ls", "--host", "web-1", "--state", "outcome_unknown", "-n", "1"];
-    assert.equal(
-      (await fairlead(answers, list)).stdout,
-      `COMMAND ID   HOST    OPERATION        CONTAINER   STATE    REASON               CREATED         TOOK
-0195         web-1   stop_container   web         failed   ENGINE_UNAVAILABLE   2 minutes ago   1.5 s
-`,
-    );
-    assert.deepEqual(asked, [["web-1", [CommandState.OUTCOME_UNKNOWN], 1]]);
-    assert.equal(
-      (await fairlead(answers, ["commands", "get", "0195"])).stdout,
-      `Command:      0195
-Operation:    stop_container
-Host:         web-1
-Container:    web
-State:        failed
-Reason:       ENGINE_UNAVAILABLE
-Message:      no \\x1b[31mengine
-Attempt:      2, session epoch 7
-Created:      2026-01-31T11:58:00.000Z
-Ended:        2026-01-31T11:59:00.000Z
-Took:         1.5 s
-`,
-    );
   });
 });

@@ -1,23 +1,28 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
+import { InvalidArgumentError } from "commander";
 import type { Command as CommanderCommand } from "commander";
-import { CommandSchema, CommandState } from "../../gen/fairlead/command/v1/command_pb.js";
-import type { Command } from "../../gen/fairlead/command/v1/command_pb.js";
+import { isReason } from "../../domain/errors.ts";
+import { CommandSchema } from "../../gen/fairlead/command/v1/command_pb.js";
+import type { CommandState } from "../../gen/fairlead/command/v1/command_pb.js";
+import { parseCommandState } from "../grammar/command-state.ts";
 import { collect } from "../grammar/key-value.ts";
+import { momentBefore, parseMoment } from "../grammar/moment.ts";
+import type { Moment } from "../grammar/moment.ts";
 import { wholeNumber } from "../grammar/number.ts";
-import { commandStateWord, parseCommandState } from "../grammar/command-state.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
-import { escapeText } from "../output/escape.ts";
+import { formatCommand, formatCommands } from "../output/command-text.ts";
 import { messageToJson } from "../output/json.ts";
-import type { Meaning } from "../output/paint.ts";
-import { formatTable } from "../output/table.ts";
-import { agoInWords, measuredInWords, momentInWords } from "../output/times.ts";
 import { collectItems, largestPage } from "../pages.ts";
+import { addFollowCommands } from "./command-follow.ts";
 
 interface ListOptions {
   readonly host?: string;
   readonly container?: string;
   readonly state?: CommandState[];
+  readonly reason?: string[];
+  readonly caller?: string;
+  readonly since?: Moment;
+  readonly until?: Moment;
   readonly last?: number;
 }
 
@@ -25,18 +30,23 @@ interface ListOptions {
 export function addCommandsCommand(parent: CommanderCommand, line: CommandLine): void {
   const commands = parent
     .command("commands")
-    .summary("list commands and tell what became of one")
-    .description("Everything that was asked for and changes something, newest first.");
+    .summary("list, follow and cancel commands, and tell what became of one")
+    .description("Everything that was asked for and changes something, newest first.")
+    .addHelpText("after", examples);
   const list = commands
     .command("ls", { isDefault: true })
     .summary("list commands, newest first")
     .option("--host <host>", "only this host, by name or id")
-    .option("--container <name>", "only this container, exactly as the command named it")
+    .option("--container <container>", "only this container, by its full id or the name that it had then")
     .option(
       "--state <state>",
       "pending, dispatched, accepted, succeeded, failed, …",
       collect(parseCommandState),
     )
+    .option("--reason <reason>", "only those that failed for it, for example NAME_IN_USE", collect(reasonOf))
+    .option("--caller <name>", "only those that this caller asked for")
+    .option("--since <when>", 'created then or later, for example "10m" or a time', parseMoment)
+    .option("--until <when>", "created before then", parseMoment)
     .option("-n, --last <count>", "how many at most (default 100)", wholeNumber(1, 1_000_000));
   addClientOptions(list).action(clientAction<ListOptions>(line, printCommands));
   const get = commands
@@ -44,15 +54,21 @@ export function addCommandsCommand(parent: CommanderCommand, line: CommandLine):
     .summary("tell everything of one command")
     .argument("<id>", "the command's id");
   addClientOptions(get).action(clientAction(line, printCommand));
+  addFollowCommands(commands, line);
 }
 
 async function printCommands(invocation: Invocation, options: ListOptions): Promise<void> {
-  const { client, call, environment } = invocation;
-  const limit = options.last ?? 100;
+  const { client, call, environment, paint } = invocation;
+  const { since, until, last: limit = 100 } = options;
+  const nowMs = environment.clock.now();
   const filter = {
     host: options.host ?? "",
     container: options.container ?? "",
     states: options.state ?? [],
+    reasons: options.reason ?? [],
+    caller: options.caller ?? "",
+    ...(since === undefined ? {} : { createdSinceTime: momentBefore(since, nowMs) }),
+    ...(until === undefined ? {} : { createdBeforeTime: momentBefore(until, nowMs) }),
     pageSize: Math.min(limit, largestPage),
   };
   const commands = await collectItems(
@@ -62,15 +78,9 @@ async function printCommands(invocation: Invocation, options: ListOptions): Prom
   );
   if (invocation.json) {
     invocation.printJson(commands.map((command) => messageToJson(CommandSchema, command)));
-    return;
+  } else {
+    invocation.print(formatCommands(commands, nowMs, paint));
   }
-  const nowMs = environment.clock.now();
-  invocation.print(
-    formatTable(
-      ["COMMAND ID", "HOST", "OPERATION", "CONTAINER", "STATE", "REASON", "CREATED", "TOOK"],
-      commands.map((command) => rowOf(command, nowMs, invocation)),
-    ),
-  );
 }
 
 async function printCommand(
@@ -85,54 +95,23 @@ async function printCommand(
   }
   if (invocation.json) {
     invocation.printJson(messageToJson(CommandSchema, command));
-    return;
+  } else {
+    invocation.print(formatCommand(command));
   }
-  const facts = factsOf(command).filter(([, value]) => value !== "");
-  invocation.print(facts.map(([name, value]) => `${`${name}:`.padEnd(14)}${escapeText(value)}\n`).join(""));
 }
 
-function rowOf(command: Command, nowMs: number, { paint }: Invocation): string[] {
-  return [
-    escapeText(command.id),
-    escapeText(command.hostName),
-    escapeText(command.operation),
-    // A whole id would make the table twice as wide; `get` and --json tell it.
-    escapeText(command.container.replace(/^([0-9a-f]{12})[0-9a-f]{52}$/, "$1")),
-    paint(meaningOf(command.state), commandStateWord(command.state)),
-    escapeText(command.reason),
-    agoInWords(command.createTime, nowMs),
-    command.duration === undefined ? "" : measuredInWords(durationMs(command.duration)),
-  ];
-}
-
-function meaningOf(state: CommandState): Meaning {
-  if (state === CommandState.SUCCEEDED) {
-    return "good";
+function reasonOf(text: string): string {
+  const reason = text.toUpperCase().replaceAll("-", "_");
+  if (!isReason(reason)) {
+    throw new InvalidArgumentError('Write a reason as errors have it, for example "AGENT_OFFLINE".');
   }
-  return state === CommandState.FAILED || state === CommandState.OUTCOME_UNKNOWN ? "bad" : "busy";
+  return reason;
 }
 
-function factsOf(command: Command): [name: string, value: string][] {
-  const { duration, timeout } = command;
-  const metadata = Object.entries(command.metadata).map(([key, value]) => `${key}=${value}`);
-  return [
-    ["Command", command.id],
-    ["Operation", command.operation],
-    ["Host", command.hostName],
-    ["Container", command.container],
-    ["State", commandStateWord(command.state)],
-    ["Reason", command.reason],
-    ["Message", command.message],
-    ["Metadata", metadata.join(" ")],
-    ["Changed", command.state === CommandState.SUCCEEDED ? (command.changed ? "yes" : "no") : ""],
-    ["Caller", command.caller],
-    ["Request id", command.requestId],
-    ["Attempt", command.attempt === 0 ? "" : `${command.attempt}, session epoch ${command.sessionEpoch}`],
-    ["Timeout", timeout === undefined ? "" : measuredInWords(durationMs(timeout))],
-    ["Created", momentInWords(command.createTime)],
-    ["Sent", momentInWords(command.dispatchTime)],
-    ["Accepted", momentInWords(command.acceptTime)],
-    ["Ended", momentInWords(command.endTime)],
-    ["Took", duration === undefined ? "" : measuredInWords(durationMs(duration))],
-  ];
-}
+const examples = `
+Examples:
+  fairlead commands --since 1h --state failed --state outcome-unknown
+  fairlead stop --queue web             prints an id, also while the host is offline
+  fairlead commands wait 0197…          ends with 0 when the command ended well
+  fairlead commands cancel 0197…
+`;

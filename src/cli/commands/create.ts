@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
-import { addActionOptions, requestPart } from "../container-action.ts";
-import type { ActionOptions } from "../container-action.ts";
+import { printQueued } from "../container-action.ts";
 import { containerSpecFrom } from "../container-spec.ts";
 import type { SpecOptions } from "../container-spec.ts";
+import { addDeliveryOptions, deliveryPart } from "../delivery-options.ts";
+import type { DeliveryOptions } from "../delivery-options.ts";
 import { parseDuration } from "../grammar/duration.ts";
 import { readEnvironmentFile } from "../grammar/environment-file.ts";
 import { collect, parseKeyValue } from "../grammar/key-value.ts";
@@ -12,12 +13,13 @@ import { parseCpus, wholeNumber } from "../grammar/number.ts";
 import { parsePublish } from "../grammar/port.ts";
 import { parseRestartPolicy } from "../grammar/restart-policy.ts";
 import { parseSize } from "../grammar/size.ts";
-import { clientAction } from "../invocation.ts";
+import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
 import { escapeText } from "../output/escape.ts";
 import { messageToJson } from "../output/json.ts";
 
-interface CreateOptions extends ActionOptions, SpecOptions {
+interface CreateOptions extends DeliveryOptions, SpecOptions {
+  readonly host?: string;
   readonly name?: string;
   readonly start?: boolean;
 }
@@ -34,8 +36,9 @@ export function addCreateCommand(parent: Command, line: CommandLine): void {
     .passThroughOptions()
     .option("--name <name>", "its name (default: the engine invents one)")
     .option("--start", "start it as well")
+    .option("--host <host>", "the host, by name or id")
     .addHelpText("after", examples);
-  addActionOptions(command);
+  addClientOptions(addDeliveryOptions(command));
   for (const add of [addProcessOptions, addPlaceOptions, addLimitOptions, addHealthOptions]) {
     add(command);
   }
@@ -48,9 +51,9 @@ async function createContainer(
   [image = "", ...words]: readonly string[],
 ): Promise<void> {
   const { client, call, environment } = invocation;
-  const { container, commandId } = await client.containers.createContainer(
+  const { container, commandId, queued } = await client.containers.createContainer(
     {
-      ...requestPart(options),
+      ...deliveryPart(options, environment.clock.now()),
       name: options.name ?? "",
       host: options.host ?? "",
       start: options.start ?? false,
@@ -59,7 +62,10 @@ async function createContainer(
     call,
   );
   if (invocation.json) {
-    invocation.printJson({ container: container && messageToJson(ContainerSchema, container), commandId });
+    const created = container && messageToJson(ContainerSchema, container);
+    invocation.printJson({ container: created, commandId, queued });
+  } else if (queued) {
+    printQueued(invocation, commandId);
   } else {
     invocation.print(`${escapeText(container?.id ?? "")}\n`);
   }

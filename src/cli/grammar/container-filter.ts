@@ -45,7 +45,7 @@ export function containerFilterFrom(
     pairs.filter(([key]) => fields.get(key) === field).map(([, value]) => value ?? "");
   return {
     hosts: of("hosts"),
-    states: of("states").map(parseState),
+    states: of("states").map(parseContainerState),
     labels: of("labels"),
     nameContains: atMostOne("name", of("nameContains")),
     image: atMostOne("image", of("image")),
@@ -59,12 +59,13 @@ export function parseContainerFilter(text: string): readonly [key: string, value
     throw new InvalidArgumentError("Write host=, state=, name=, image= or label= and a value.");
   }
   if (fields.get(key) === "states") {
-    parseState(value);
+    parseContainerState(value);
   }
   return [key, value];
 }
 
-function parseState(text: string): ContainerState {
+/** The state that a word means. Throws `InvalidArgumentError`. */
+export function parseContainerState(text: string): ContainerState {
   const state = states.get(text);
   if (state === undefined) {
     throw new InvalidArgumentError(`A state is one of ${[...states.keys()].join(", ")}.`);

@@ -18,7 +18,8 @@ export interface ErrorJson {
 }
 
 const advice: Partial<Record<Reason, string>> = {
-  SERVER_UNREACHABLE: "Start one with `fairlead up`, or say where yours is with --server or FAIRLEAD_SERVER.",
+  SERVER_UNREACHABLE:
+    "Start one with `fairlead up`, or say where yours is with --server or FAIRLEAD_SERVER: https://… with TLS, http://… without.",
   UNAUTHENTICATED: "Set FAIRLEAD_API_KEY to a key that is valid.",
   PERMISSION_DENIED: "Use an API key with a role that may do this.",
   REQUEST_ID_REUSED: "Give every new request a --request-id of its own.",
@@ -31,10 +32,14 @@ const advice: Partial<Record<Reason, string>> = {
   CONTAINER_NOT_FOUND: "`fairlead ps -a` lists all containers.",
   CONTAINER_AMBIGUOUS: "Write more of the id, or HOST/NAME.",
   IMAGE_NOT_FOUND: "Pull the image on that host first.",
-  AGENT_OFFLINE: "`fairlead hosts` shows since when; look at the agent on that host.",
+  AGENT_OFFLINE: "`fairlead hosts` shows since when. --wait waits for it, --queue leaves the command for it.",
   ENGINE_UNAVAILABLE: "Look whether Docker runs on that host.",
   NAME_IN_USE: "Choose another --name, or remove the container that has it.",
-  OUTCOME_UNKNOWN: "Look at the container before you do it again.",
+  OUTCOME_UNKNOWN:
+    "Nobody can know whether it took effect. Look at the container, with `fairlead inspect`, before you do it again; `fairlead commands get {command_id}` tells the rest.",
+  PRECONDITION_FAILED: "Nothing was done. Look at the container again, and decide anew.",
+  UNTRUSTED_SERVER:
+    "Give the certificate of its authority with --ca, or a key file with --key-file, and call it by a name in its certificate.",
 };
 
 /**
@@ -90,7 +95,7 @@ function adviceFor({ reason, metadata, retryAfterMs }: FleetError): string | und
   const text = advice[reason];
   const commandId = metadata["command_id"];
   if (text?.includes("{command_id}") === true) {
-    return commandId === undefined ? undefined : text.replace("{command_id}", commandId);
+    return commandId === undefined ? undefined : text.replaceAll("{command_id}", commandId);
   }
   return text;
 }
