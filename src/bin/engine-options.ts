@@ -7,6 +7,7 @@ export interface EngineOptions {
   readonly engine: EngineKind;
   readonly dockerHost?: string;
   readonly name?: string;
+  readonly policy?: string;
 }
 
 /** Gives a command the settings of an agent that are about its machine. */
@@ -29,5 +30,11 @@ export function addEngineOptions(command: Command, engine: EngineKind): Command 
     )
     .addOption(
       new Option("--name <name>", "the host's name in the fleet (default: its own)").env("FAIRLEAD_NAME"),
+    )
+    .addOption(
+      new Option(
+        "--policy <file>",
+        "what may be done on this host at all (default: policy.yaml in the agent's folder, where there is one)",
+      ).env("FAIRLEAD_POLICY"),
     );
 }

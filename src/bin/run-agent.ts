@@ -28,7 +28,7 @@ export async function runAgent(options: AgentCommandOptions, environment: Enviro
 }
 
 async function keepAgent(
-  { server, token, name, data }: AgentCommandOptions,
+  { server, token, name, policy, data }: AgentCommandOptions,
   engine: Engine,
   { signal }: Environment,
   logger: Logger,
@@ -40,6 +40,7 @@ async function keepAgent(
     logger,
     ...(token === undefined ? {} : { token }),
     ...(name === undefined ? {} : { name }),
+    ...(policy === undefined ? {} : { policyFile: policy }),
   });
   try {
     const refused = await Promise.race([agent.done, untilAborted(signal)]);

@@ -86,6 +86,7 @@ async function startLocalAgent(run: Run, engine: Engine): Promise<RunningAgent> 
     engine,
     logger,
     ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.policy === undefined ? {} : { policyFile: options.policy }),
   };
   try {
     return await startAgent(settings);

@@ -9,6 +9,7 @@ const pages = [
   "CHANGELOG.md",
   "docs/architecture.md",
   "docs/glossary.md",
+  "docs/host-policy.md",
   "docs/operations.md",
   "docs/protocol.md",
 ];
