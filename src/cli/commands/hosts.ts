@@ -11,6 +11,7 @@ import { formatTable } from "../output/table.ts";
 import { agoInWords } from "../output/times.ts";
 import { collectItems, largestPage } from "../pages.ts";
 import { settleInOrder } from "../settle-in-order.ts";
+import { addHostsGetCommand } from "./hosts-get.ts";
 
 interface ListOptions {
   readonly quiet?: boolean;
@@ -33,6 +34,7 @@ export function addHostsCommand(parent: Command, line: CommandLine): void {
     .summary("delete hosts and their agents' identities")
     .argument("<host...>", "name or id");
   addClientOptions(remove).action(clientAction(line, removeHosts));
+  addHostsGetCommand(hosts, line);
 }
 
 async function printHosts(invocation: Invocation, options: ListOptions): Promise<void> {
