@@ -118,7 +118,9 @@ export class PolicyFile {
       const { ino, size, mtimeNs, ctimeNs } = await stat(this.#options.path, { bigint: true });
       return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === "ENOENT" ? absent : "unreadable";
+      const { code = "" } = error as NodeJS.ErrnoException;
+      // A data folder that is no folder has no policy either; what is wrong with it is better said by those who need it.
+      return ["ENOENT", "ENOTDIR"].includes(code) ? absent : "unreadable";
     }
   }
 
