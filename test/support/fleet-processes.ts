@@ -11,6 +11,9 @@ import type { LogLine } from "./agent-harness.ts";
 import { eventually } from "./control-plane-harness.ts";
 import { patienceMs } from "./fleet.ts";
 
+// How they speak is not what these tests are about.
+const plaintext = { FAIRLEAD_INSECURE: "true" };
+
 /**
  * `fairlead serve` and `fairlead agent` as processes of their own, on folders and ports that stay the same. Its end kills
  * what still runs and fails when a process, a listener or a folder is left.
@@ -42,7 +45,9 @@ export class FleetProcesses implements AsyncDisposable {
   async serve(): Promise<RunningProgram> {
     const listen = ["--api-listen", this.#apiAddress, "--agents-listen", this.#agentsAddress];
     const data = ["--data", join(this.folder, "server")];
-    const serve = this.#started(startProgram(["serve", "--log-level", "debug", ...listen, ...data]));
+    const serve = this.#started(
+      startProgram(["serve", "--log-level", "debug", ...listen, ...data], plaintext),
+    );
     [, this.#apiAddress = ""] = await serve.until(/"api":"http:\/\/([^"]+)"/, "stderr");
     [, this.#agentsAddress = ""] = await serve.until(/"agents":"([^"]+)"/, "stderr");
     return serve;
@@ -52,7 +57,7 @@ export class FleetProcesses implements AsyncDisposable {
   async agent(name: string, token = ""): Promise<RunningProgram> {
     const flags = ["--engine", "simulated", "--name", name, "--server", this.#agentsAddress];
     const data = ["--data", join(this.folder, name)];
-    const environment = token === "" ? {} : { FAIRLEAD_TOKEN: token };
+    const environment = { ...plaintext, ...(token === "" ? {} : { FAIRLEAD_TOKEN: token }) };
     return this.#started(startProgram(["agent", "--log-level", "debug", ...flags, ...data], environment));
   }
 
