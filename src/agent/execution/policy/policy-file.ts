@@ -24,13 +24,15 @@ export interface PolicyFileOptions {
   readonly required: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How often it is looked at, in milliseconds. Default: 1 s. */
+  /** How often it is looked at, in milliseconds; ten times as long as it is not there. Default: 1 s. */
   readonly pollMs?: number;
 }
 
 const maxBytes = 64 * 1024;
 const usualPollMs = 1000;
 const absent = "absent";
+// Most hosts have none, and thousands of simulated agents may live in one process.
+const absentFactor = 10;
 
 /**
  * The policy of the host, as its file says. While `run` runs a file that changes is read again; one that is then broken, or gone,
@@ -84,7 +86,7 @@ export class PolicyFile {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, pollMs = usualPollMs } = this.#options;
     while (!signal.aborted) {
-      await clock.sleep(pollMs, signal).catch(() => undefined);
+      await clock.sleep(this.#seen === absent ? absentFactor * pollMs : pollMs, signal).catch(() => undefined);
       if (!signal.aborted) await this.#follow();
     }
   }
