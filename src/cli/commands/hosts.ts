@@ -117,5 +117,6 @@ function clockInWords(offsetSeconds: number): string {
 const examples = `
 Examples:
   fairlead hosts            who is there, and who is not
+  fairlead hosts get web-2  what is known of one, and what its owner allows there
   fairlead hosts rm web-2   forget a host; its containers are left alone
 `;
