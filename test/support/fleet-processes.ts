@@ -37,7 +37,7 @@ export class FleetProcesses implements AsyncDisposable {
 
   /** A client that repeats nothing. */
   get api(): Fairlead {
-    this.#api ??= createFairlead({ server: this.#apiAddress, retry: { attempts: 1 } });
+    this.#api ??= createFairlead({ server: `http://${this.#apiAddress}`, retry: { attempts: 1 } });
     return this.#api;
   }
 
@@ -71,7 +71,7 @@ export class FleetProcesses implements AsyncDisposable {
 
   /** Runs a command of the command line against this control plane. */
   run(...args: string[]): Promise<{ code: number | string; stdout: string; stderr: string }> {
-    return runProgram(args, { FAIRLEAD_SERVER: this.#apiAddress });
+    return runProgram(args, { FAIRLEAD_SERVER: `http://${this.#apiAddress}` });
   }
 
   /** The host, once it is as wanted. */
