@@ -22,6 +22,7 @@ const advice: Partial<Record<Reason, string>> = {
     "Start one with `fairlead up`, or say where yours is with --server or FAIRLEAD_SERVER: https://… with TLS, http://… without.",
   UNAUTHENTICATED: "Set FAIRLEAD_API_KEY to a key that is valid.",
   PERMISSION_DENIED: "Use an API key with a role that may do this.",
+  DENIED_BY_HOST_POLICY: "Only the owner of the host can allow it; `fairlead hosts get` shows the rules.",
   REQUEST_ID_REUSED: "Give every new request a --request-id of its own.",
   CURSOR_EXPIRED: "Run `fairlead events` to begin at the oldest event that is kept.",
   DEADLINE_EXCEEDED: "Nothing is undone: `fairlead commands get {command_id}` tells what became of it.",

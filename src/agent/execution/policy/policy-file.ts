@@ -86,7 +86,9 @@ export class PolicyFile {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, pollMs = usualPollMs } = this.#options;
     while (!signal.aborted) {
-      await clock.sleep(this.#seen === absent ? absentFactor * pollMs : pollMs, signal).catch(() => undefined);
+      await clock
+        .sleep(this.#seen === absent ? absentFactor * pollMs : pollMs, signal)
+        .catch(() => undefined);
       if (!signal.aborted) await this.#follow();
     }
   }
@@ -142,10 +144,7 @@ export class PolicyFile {
       return parsePolicy(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     } catch (error) {
       if (!(error instanceof FleetError)) throw this.#fault("is not UTF-8", error);
-      const { violations } = error;
-      throw new FleetError("INVALID_ARGUMENT", `host policy ${this.#options.path}, ${error.message}`, {
-        violations,
-      });
+      throw new FleetError("INVALID_ARGUMENT", `host policy ${this.#options.path}, ${error.message}`);
     }
   }
 
@@ -163,10 +162,7 @@ export class PolicyFile {
   }
 
   #fault(description: string, cause?: unknown): FleetError {
-    return new FleetError("INVALID_ARGUMENT", `host policy ${this.#options.path} ${description}`, {
-      violations: [{ field: "policy", description }],
-      cause,
-    });
+    return new FleetError("INVALID_ARGUMENT", `host policy ${this.#options.path} ${description}`, { cause });
   }
 }
 

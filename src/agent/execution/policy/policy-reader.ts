@@ -73,10 +73,7 @@ export class PolicyReader {
   /** The error about a value. */
   fault({ path, offset }: PolicyEntry, what: string): FleetError {
     const line = `line ${this.#lines.linePos(offset).line}`;
-    const message = path === "" ? `${line}: ${what}` : `${line}: ${path} ${what}`;
-    return new FleetError("INVALID_ARGUMENT", message, {
-      violations: [{ field: path === "" ? "policy" : path, description: `${line}: ${what}` }],
-    });
+    return new FleetError("INVALID_ARGUMENT", path === "" ? `${line}: ${what}` : `${line}: ${path} ${what}`);
   }
 
   #text(item: PolicyEntry): string {
