@@ -31,9 +31,8 @@ export async function lookedUp(
   } catch (error) {
     const seen = error instanceof FleetError && error.reason === "OUTCOME_UNKNOWN" ? error : broken;
     const message = `${broken.message}; ${seen === broken ? "looking at the engine failed" : seen.message}`;
-    return {
-      error: new FleetError("OUTCOME_UNKNOWN", message, { metadata: { container, ...seen.metadata } }),
-    };
+    const metadata = { container, ...broken.metadata, ...seen.metadata };
+    return { error: new FleetError("OUTCOME_UNKNOWN", message, { metadata }) };
   }
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import Database from "better-sqlite3";
+import type { RunningAgent } from "../../../src/agent/agent.ts";
 import type { Engine, EngineChange } from "../../../src/agent/engine/engine.ts";
 import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
@@ -60,6 +61,7 @@ describe("the executor of an agent", () => {
   let harness: AgentHarness;
   let plane: FakeControlPlane;
   let session: FakeSession;
+  let agent: RunningAgent;
   let dataDir: string;
   let one: string;
   let other: string;
@@ -75,7 +77,7 @@ describe("the executor of an agent", () => {
   afterEach(() => harness.close());
 
   async function begin(limits = {}): Promise<void> {
-    await harness.agent({ server: plane.address, dataDir, limits });
+    agent = await harness.agent({ server: plane.address, dataDir, limits });
     session = await plane.session();
     await session.until("the inventory", () => session.inventory().get(other));
   }
@@ -345,6 +347,39 @@ describe("the executor of an agent", () => {
     const { end } = await session.result(session.command({ case: "createContainer", value }));
     assert.equal(end.case === "failure" && end.value.reason, "ENGINE_FAILED");
     assert.equal(end.case === "failure" && end.value.metadata["container_name"], "made");
+  });
+
+  for (const how of ["whose time is over", "that is cancelled"]) {
+    it(`C31 C42 a creation ${how} during its start is of unknown outcome, and names what stays`, async () => {
+      await begin();
+      const starts = Promise.withResolvers<void>();
+      engine.before = (_method, _container, signal) => {
+        starts.resolve();
+        return untilAborted(signal);
+      };
+      const value = { name: "made", spec: sleepingSpec(), start: true };
+      const timeoutMs = how === "that is cancelled" ? 30_000 : 60;
+      const id = session.command({ case: "createContainer", value }, { timeoutMs });
+      await starts.promise;
+      if (how === "that is cancelled") session.send({ cancelledCommandIds: [id] });
+      const { end } = await session.result(id);
+      assert.equal(end.case === "failure" && end.value.reason, "OUTCOME_UNKNOWN");
+      assert.equal(end.case === "failure" && end.value.metadata["container_name"], "made");
+    });
+  }
+
+  it("C42 a creation that an agent's end interrupts during its start is not tried again", async () => {
+    await begin();
+    const starts = Promise.withResolvers<void>();
+    engine.before = (_method, _container, signal) => {
+      starts.resolve();
+      return untilAborted(signal);
+    };
+    const value = { name: "made", spec: sleepingSpec(), start: true };
+    const id = session.command({ case: "createContainer", value });
+    await starts.promise;
+    await agent.close();
+    assert.deepEqual(rowOf(id), { state: "running", attempt: 1 });
   });
 
   function rowOf(commandId: string): unknown {

@@ -117,17 +117,21 @@ async function createContainer(
   const id = await context.change(() => engine.createContainer(name, spec, context.signal));
   if (start) {
     await engine.startContainer(id, context.signal).catch((error: unknown) => {
-      throw startFailed(error, id, name);
+      throw startFailed(error, { id, name, isBrokenOff: context.signal.aborted });
     });
   }
   return { changed: true, detail: { case: "container", value: await context.after({ id, name }) } };
 }
 
-// A retry would create a second container, so that nothing of this may be called retryable.
-function startFailed(error: unknown, id: string, name: string): unknown {
+// A retry would create a second container, so that nothing of this may be called retryable, or said to have done nothing.
+function startFailed(
+  error: unknown,
+  { id, name, isBrokenOff }: { readonly id: string; readonly name: string; readonly isBrokenOff: boolean },
+): unknown {
   if (!(error instanceof FleetError)) return error;
   const reason = error.reason === "ENGINE_UNAVAILABLE" ? "ENGINE_FAILED" : error.reason;
-  return new FleetError(reason, `the container was created, but its start failed: ${error.message}`, {
+  const message = `the container was created, but its start ${isBrokenOff ? "was broken off" : "failed"}: ${error.message}`;
+  return new FleetError(isBrokenOff ? "OUTCOME_UNKNOWN" : reason, message, {
     metadata: { ...error.metadata, container_id: id, container_name: name },
     cause: error,
   });
