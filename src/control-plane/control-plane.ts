@@ -28,6 +28,7 @@ import { keyLifetimeMs } from "./dispatch/request-keys.ts";
 import { defaultDispatchSettings, Dispatcher } from "./dispatch/dispatcher.ts";
 import { Enrolment } from "./enrolment/enrolment.ts";
 import { RegistrationTokens } from "./enrolment/registration-tokens.ts";
+import { Metrics } from "./metrics/metrics.ts";
 import { listenFailure } from "./listen-failure.ts";
 import { EventLog } from "./events/event-log.ts";
 import { FleetInventory } from "./inventory/fleet-inventory.ts";
@@ -76,8 +77,13 @@ export async function startControlPlane(config: ControlPlaneConfig): Promise<Con
   const lock = lockFolder(config.dataDir);
   let storage: Storage | undefined;
   try {
-    storage = await openStorage({ path: `${config.dataDir}/fairlead.db`, logger: config.logger });
-    const rooms = { ...(await furnish(config, storage)), lock };
+    const metrics = new Metrics(config.clock ?? systemClock);
+    storage = await openStorage({
+      path: `${config.dataDir}/fairlead.db`,
+      logger: config.logger,
+      observer: metrics.storage,
+    });
+    const rooms = { ...(await furnish(config, storage, metrics)), lock };
     return await open(config, rooms, agentsListen, apiListen);
   } catch (error) {
     await storage?.close();
@@ -89,18 +95,18 @@ export async function startControlPlane(config: ControlPlaneConfig): Promise<Con
 type Rooms = Awaited<ReturnType<typeof furnish>> & { readonly lock: FolderLock };
 
 /** Builds every room and connects them; nobody listens yet. */
-async function furnish(config: ControlPlaneConfig, storage: Storage) {
+async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Metrics) {
   const { logger, clock = systemClock, random = Math.random } = config;
   const tls = await openTls(config, clock);
   const base = { storage, clock, logger, random, wheel: new TimerWheel() };
   await storage.fleet.markAllOffline();
-  const events = new EventLog(base);
+  const events = new EventLog({ ...base, onMade: (event) => metrics.sessions.event(event) });
   const inventory = new FleetInventory();
   for (const host of await storage.fleet.all()) {
     inventory.setHost({ hostId: host.id, hostName: host.name, agentId: host.agentId });
   }
   const sessions = new SessionRegistry();
-  const journal = new CommandJournal({ ...base, events });
+  const journal = new CommandJournal({ ...base, events, observer: metrics.commands });
   const openCommands = await journal.recover();
   if (openCommands > 0) {
     logger.info({ openCommands }, "commands of an earlier run have not ended; their agents will tell");
@@ -110,6 +116,7 @@ async function furnish(config: ControlPlaneConfig, storage: Storage) {
     sessions,
     journal,
     settings: { ...defaultDispatchSettings, ...config.dispatch },
+    observer: metrics.commands,
   });
   dispatcher.begin();
   const enrolment = new Enrolment({ ...base, events });
@@ -127,9 +134,20 @@ async function furnish(config: ControlPlaneConfig, storage: Storage) {
     events,
     traffic: dispatcher,
     settings,
+    observer: metrics.sessions,
+  });
+  metrics.follow({
+    sessions: () => sessions.all(),
+    handshakes: () => streams.handshakes,
+    callers: () => dispatcher.inFlight,
+    openCommands: () => journal.openCount,
+    circuits: () => dispatcher.circuitCount(),
+    events: () => events.figures,
+    storageHealthy: () => storage.healthy(),
   });
   return {
     ...base,
+    metrics,
     tls,
     events,
     inventory,
@@ -196,6 +214,7 @@ async function open(
       // Whoever reaches a loopback address may do everything, until there are keys.
       authenticate: () => ({ name: "local", role: Role.ADMIN }),
       health,
+      metrics: () => rooms.metrics.page(),
       logger,
     });
   } catch (error) {

@@ -16,7 +16,7 @@ import { openHttpPort } from "./http-port.ts";
 import type { HttpResponse } from "./http-port.ts";
 import { createLogInterceptor } from "./log-interceptor.ts";
 import { OpenSet } from "./open-set.ts";
-import { createPlainPages } from "./plain-pages.ts";
+import { createPlainPages, type ReadMetrics } from "./plain-pages.ts";
 import { serveReflection } from "./reflection-service.ts";
 import { createRoleInterceptor } from "./role-interceptor.ts";
 import type { TlsSource } from "./tls-source.ts";
@@ -29,6 +29,8 @@ export interface ApiServerOptions {
   readonly routes: (router: ConnectRouter) => void;
   readonly authenticate: Authenticate;
   readonly health: HealthStates;
+  /** What `/metrics` shows to whoever may read. Without: nothing is there. */
+  readonly metrics?: ReadMetrics;
   readonly logger: Logger;
   /** Run after a call was authenticated, authorised and validated. */
   readonly interceptors?: readonly Interceptor[];
@@ -61,7 +63,8 @@ const maxTimeoutMs = 2_147_483_647;
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const drain = new Drain();
   const router = createRouter(options, drain);
-  const pages = createPlainPages(options.health, servicesOf(router), options.authenticate);
+  const { health, authenticate, metrics } = options;
+  const pages = createPlainPages(health, servicesOf(router), authenticate, metrics);
   const answer = createConnectListener(router, pages, options.logger);
   const requests = new OpenSet<HttpResponse>();
   const port = await openHttpPort({

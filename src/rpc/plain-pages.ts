@@ -6,14 +6,18 @@ import type { Authenticate } from "./caller.ts";
 import type { HealthStates } from "./health.ts";
 import type { HttpRequest, HttpResponse } from "./http-port.ts";
 
+/** Reads the figures of `/metrics`. */
+export type ReadMetrics = () => Promise<{ readonly contentType: string; readonly body: string }>;
+
 /**
  * Answers everything that is not an RPC: to anybody `/healthz` (the process lives) and `/readyz` (all its parts serve);
- * to those who may read a page at `/` that says what this is, and advice for everything else.
+ * to those who may read `/metrics`, a page at `/` that says what this is, and advice for everything else.
  */
 export function createPlainPages(
   health: HealthStates,
   services: readonly DescService[],
   authenticate: Authenticate,
+  metrics?: ReadMetrics,
 ): (request: HttpRequest, response: HttpResponse) => void {
   return (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0];
@@ -28,6 +32,8 @@ export function createPlainPages(
           sendProblem(response, problem.code === "unauthenticated" ? 401 : 403, problem);
         } else if (path === "/" && reads) {
           send(response, 200, "text/plain; charset=utf-8", frontPage(authorityOf(request), services));
+        } else if (path === "/metrics" && reads && metrics !== undefined) {
+          void sendMetrics(response, metrics);
         } else {
           sendProblem(response, 404, {
             code: "not_found",
@@ -76,6 +82,15 @@ export function sendProblem(
   send(response, status, "application/json", `${JSON.stringify(problem)}\n`, headers);
 }
 
+async function sendMetrics(response: HttpResponse, metrics: ReadMetrics): Promise<void> {
+  try {
+    const { contentType, body } = await metrics();
+    send(response, 200, contentType, body);
+  } catch {
+    sendProblem(response, 500, { code: "internal", message: "the metrics could not be read" });
+  }
+}
+
 function sendReadiness(response: HttpResponse, health: HealthStates): void {
   const state = health.get("");
   const body = { state, draining: health.draining, parts: health.parts() };
@@ -121,6 +136,7 @@ Try:
   buf curl --http2-prior-knowledge --protocol grpc http://${authority}/${call}
   grpcurl -plaintext ${authority} list
 
+Metrics for Prometheus: /metrics
 Health: /healthz, /readyz, and the standard gRPC health service.
 `;
 }

@@ -40,6 +40,16 @@ export class Circuits {
     return this.#breakers.get(agentId)?.state(this.#clock.monotonic()).kind ?? "closed";
   }
 
+  /** How many circuits are not closed. */
+  count(): { readonly open: number; readonly halfOpen: number } {
+    const now = this.#clock.monotonic();
+    const kinds = [...this.#breakers.values()].map((breaker) => breaker.state(now).kind);
+    return {
+      open: kinds.filter((kind) => kind === "open").length,
+      halfOpen: kinds.filter((kind) => kind === "half-open").length,
+    };
+  }
+
   /** Leave to send a command to the agent. Throws CIRCUIT_OPEN, with the time after which to try again. */
   enter(host: CommandTarget): Passage {
     const breaker = this.#breakers.get(host.agentId);

@@ -6,6 +6,7 @@ import type { CommandRecord, NewEvent } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { EndOfCommand } from "./command-end.ts";
+import type { CommandObserver } from "./command-observer.ts";
 
 /** What changes when a command goes on without ending. */
 export type CommandProgress = Pick<CommandRecord, "state"> &
@@ -46,7 +47,16 @@ export class CommandJournal {
   readonly #open = new Map<string, OpenCommand>();
   readonly #openByAgent = new Map<string, Set<string>>();
 
-  constructor(parts: { storage: Storage; events: EventLog; clock: Clock; logger: Logger }) {
+  readonly #observer: CommandObserver | undefined;
+
+  constructor(parts: {
+    storage: Storage;
+    events: EventLog;
+    clock: Clock;
+    logger: Logger;
+    observer?: CommandObserver;
+  }) {
+    this.#observer = parts.observer;
     this.#storage = parts.storage;
     this.#events = parts.events;
     this.#clock = parts.clock;
@@ -137,6 +147,7 @@ export class CommandJournal {
       throw error;
     }
     this.#forget(record);
+    this.#observer?.ended(record);
     for (const watcher of open.watchers) watcher.ended(record);
     return true;
   }

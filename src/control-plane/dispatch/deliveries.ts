@@ -11,6 +11,7 @@ import type { Sessions } from "../session/session-registry.ts";
 import type { Circuits } from "./circuits.ts";
 import { type EndOfCommand, endFromError, endFromResult, errorOfEnd } from "./command-end.ts";
 import type { CommandJournal, CommandProgress } from "./command-journal.ts";
+import type { CommandObserver } from "./command-observer.ts";
 import { CommandTimers } from "./command-timers.ts";
 
 // How many ids of each kind a hello can name, as the schema says.
@@ -26,6 +27,7 @@ export interface DeliveriesParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
+  readonly observer?: CommandObserver;
 }
 
 /**
@@ -223,6 +225,7 @@ export class Deliveries {
     if (error === undefined || end.state !== "FAILED" || record.cancelRequested) return false;
     const waits = this.#timers.retry(record, error, () => this.#retry(record.id, end));
     if (!waits) return false;
+    this.#parts.observer?.retried(record.operation);
     circuits.attemptFailed(record.agentId, error);
     journal.advance(record.id, { state: "PENDING" });
     return true;

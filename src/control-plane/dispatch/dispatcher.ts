@@ -21,6 +21,7 @@ import type { Sessions } from "../session/session-registry.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Circuits } from "./circuits.ts";
 import type { CommandJournal, CommandWatcher } from "./command-journal.ts";
+import { type CommandObserver, unobservedCommands } from "./command-observer.ts";
 import { Deliveries } from "./deliveries.ts";
 import type { Dispatched, DispatchRequest } from "./dispatch-request.ts";
 import { Mutations } from "./mutations.ts";
@@ -51,6 +52,7 @@ export interface DispatcherParts {
   readonly random: () => number;
   readonly logger: Logger;
   readonly settings: DispatchSettings;
+  readonly observer?: CommandObserver;
 }
 
 /**
@@ -67,13 +69,16 @@ export class Dispatcher implements CommandTraffic {
   readonly #sessions: Sessions;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #observer: CommandObserver;
   #strayResults = 0;
   #draining: FleetError | undefined;
   #idle: (() => void)[] = [];
 
   constructor({ settings, ...parts }: DispatcherParts) {
+    const { observer = unobservedCommands } = parts;
     const shared = { ...parts, ...settings };
-    this.#circuits = new Circuits(shared);
+    this.#observer = observer;
+    this.#circuits = new Circuits({ ...shared, onCircuitChange: (_, to) => observer.circuitChanged(to) });
     this.#arrivals = new Arrivals(parts.wheel);
     this.#deliveries = new Deliveries({ ...shared, circuits: this.#circuits });
     this.#reads = new Reads({ ...shared, circuits: this.#circuits });
@@ -103,6 +108,11 @@ export class Dispatcher implements CommandTraffic {
     return this.#strayResults;
   }
 
+  /** How many agents' commands are held back. */
+  circuitCount(): { readonly open: number; readonly halfOpen: number } {
+    return this.#circuits.count();
+  }
+
   /** Whether commands are let through to an agent. */
   circuitState(agentId: string): CircuitState["kind"] {
     return this.#circuits.state(agentId);
@@ -116,8 +126,15 @@ export class Dispatcher implements CommandTraffic {
       throw new FleetError("OPERATION_UNSUPPORTED", "a command without an operation");
     const traits = operationTraits(operation);
     const timeoutMs = request.timeoutMs ?? traits.defaultTimeoutMs + (request.graceMs ?? 0);
+    const startedAt = this.#clock.monotonic();
     try {
-      return await this.#dispatch(request, traits, timeoutMs);
+      const dispatched = await this.#dispatch(request, traits, timeoutMs);
+      if (!traits.mutates) this.#readEnded(traits, undefined, startedAt);
+      return dispatched;
+    } catch (error) {
+      if (!traits.mutates) this.#readEnded(traits, error, startedAt);
+      else if (!isOfACommand(error)) this.#observer.refused(traits.name, error);
+      throw error;
     } finally {
       this.#checkIdle();
     }
@@ -205,6 +222,10 @@ export class Dispatcher implements CommandTraffic {
     this.#reads.closed(session, reason);
   }
 
+  #readEnded({ name }: OperationTraits, error: unknown, startedAt: number): void {
+    this.#observer.readEnded(name, error, this.#clock.monotonic() - startedAt);
+  }
+
   async #dispatch(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
     const { host, whenOffline, signal } = request;
     if (whenOffline === "queue" && traits.mutates) return this.#mutations.run(request, traits, timeoutMs);
@@ -236,6 +257,7 @@ export class Dispatcher implements CommandTraffic {
    */
   async #stray(session: AgentSession, commandId: string): Promise<void> {
     this.#strayResults += 1;
+    this.#observer.strayResult();
     const { agentId } = session.identity;
     try {
       const record = await this.#journal.find(commandId);
@@ -258,4 +280,9 @@ export class Dispatcher implements CommandTraffic {
     this.#idle = [];
     for (const resolve of idle) resolve();
   }
+}
+
+/** Whether an error is the end of a command, or a word about one that goes on; its end is counted where it is stored. */
+function isOfACommand(error: unknown): boolean {
+  return error instanceof FleetError && error.metadata["command_id"] !== undefined;
 }

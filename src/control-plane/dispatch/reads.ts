@@ -7,8 +7,10 @@ import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
 import type { AgentSession } from "../session/agent-session.ts";
 import { commandItem } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
+import { operationTraits } from "../../rpc/operation-traits.ts";
 import type { Circuits, Passage } from "./circuits.ts";
 import { errorFromFailure } from "./command-end.ts";
+import type { CommandObserver } from "./command-observer.ts";
 import {
   agentBusy,
   agentOffline,
@@ -26,6 +28,7 @@ export interface ReadsParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly maxInFlightEach: number;
+  readonly observer?: CommandObserver;
 }
 
 /** One read over all its attempts. */
@@ -177,6 +180,8 @@ export class Reads {
       return;
     }
     this.#leave(read, error);
+    const { case: operation } = read.request.operation.operation;
+    if (operation !== undefined) this.#parts.observer?.retried(operationTraits(operation).name);
     this.#pausing += 1;
     read.pause = wheel.schedule(delayMs, () => {
       this.#pausing -= 1;

@@ -21,6 +21,8 @@ export interface EventLogOptions {
   readonly storage: Pick<Storage, "events" | "commit" | "onEvents">;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of every event that is made. Must not throw. */
+  readonly onMade?: (event: NewEvent) => void;
 }
 
 /** How long a watcher hears nothing before it is told that there is nothing to hear. */
@@ -35,19 +37,34 @@ export class EventLog {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #bell = new NewsBell();
+  readonly #watchers = new Set<{ cursor: number }>();
+  readonly #onMade: ((event: NewEvent) => void) | undefined;
   readonly #unsubscribe: () => void;
 
-  constructor({ storage, clock, logger }: EventLogOptions) {
+  constructor({ storage, clock, logger, onMade }: EventLogOptions) {
+    this.#onMade = onMade;
     this.#storage = storage;
     this.#clock = clock;
     this.#logger = logger;
     this.#unsubscribe = storage.onEvents((newest) => this.#bell.ring(newest));
+    // Where an earlier run left the log. Whoever follows it asks again, and hears of a failure.
+    storage.events.newest().then(
+      (newest) => this.#bell.ring(newest),
+      () => undefined,
+    );
+  }
+
+  /** Where the log stands as far as this process has seen, who follows it, and how many events the slowest of them is behind. */
+  get figures(): { readonly newest: number; readonly watchers: number; readonly lag: number } {
+    const { newest } = this.#bell;
+    const slowest = Math.min(newest, ...[...this.#watchers].map(({ cursor }) => cursor));
+    return { newest, watchers: this.#watchers.size, lag: newest - slowest };
   }
 
   /** Fills in what the draft leaves out, for callers that store the event in a transaction of their own. */
   make(draft: EventDraft): NewEvent {
     const now = this.#clock.now();
-    return {
+    const event = {
       eventTime: now,
       recordTime: now,
       hostId: "",
@@ -59,6 +76,8 @@ export class EventLog {
       attributes: {},
       ...draft,
     };
+    this.#onMade?.(event);
+    return event;
   }
 
   /** Writes an event with the commit of this tick. Never throws: an event that cannot be stored is logged, and lost. */
@@ -113,24 +132,37 @@ export class EventLog {
     newestAtCall: Promise<number>,
     signal: AbortSignal,
   ): AsyncGenerator<EventNotice, never> {
-    let cursor = await this.#start(afterSequence, newestAtCall);
-    yield { cursor };
+    const position = { cursor: await this.#start(afterSequence, newestAtCall) };
+    this.#watchers.add(position);
+    try {
+      return yield* this.#followFrom(position, filter, signal);
+    } finally {
+      this.#watchers.delete(position);
+    }
+  }
+
+  async *#followFrom(
+    position: { cursor: number },
+    filter: EventFilter,
+    signal: AbortSignal,
+  ): AsyncGenerator<EventNotice, never> {
+    yield { cursor: position.cursor };
     let heartbeatAt = this.#clock.monotonic() + heartbeatMs;
     for (;;) {
-      const upTo = await this.#bell.wait(cursor, heartbeatAt, this.#clock, signal);
-      const events = upTo > cursor ? await this.#read(filter, cursor, upTo) : [];
+      const upTo = await this.#bell.wait(position.cursor, heartbeatAt, this.#clock, signal);
+      const events = upTo > position.cursor ? await this.#read(filter, position.cursor, upTo) : [];
       for (const event of events) {
-        cursor = event.sequence;
-        yield { event, cursor };
+        position.cursor = event.sequence;
+        yield { event, cursor: position.cursor };
       }
       if (events.length < eventsPerRead) {
-        cursor = Math.max(cursor, upTo);
+        position.cursor = Math.max(position.cursor, upTo);
       }
       if (events.length === 0) {
         if (this.#clock.monotonic() < heartbeatAt) {
           continue;
         }
-        yield { cursor };
+        yield { cursor: position.cursor };
       }
       heartbeatAt = this.#clock.monotonic() + heartbeatMs;
     }

@@ -10,6 +10,11 @@ export class NewsBell {
   #closed: Error | undefined;
   readonly #waiters = new Set<() => void>();
 
+  /** The newest sequence that it was told. */
+  get newest(): number {
+    return this.#newest;
+  }
+
   /** The log has grown up to this sequence. */
   ring(newest: number): void {
     if (newest > this.#newest) {
