@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
+import type { OidcConfig } from "./access/oidc.ts";
 import type { CertificateFiles } from "./certificates/certificate-files.ts";
 import type { DispatchSettings } from "./dispatch/dispatcher.ts";
 import type { SessionSettings } from "./session/session-settings.ts";
@@ -32,6 +33,13 @@ export interface ControlPlaneConfig {
   readonly apiListen?: ListenAddress;
   /** Default: off. */
   readonly tls?: TlsConfig;
+  /**
+   * Who may call the API. "keys": whoever shows an API key, or a token of `oidc`; the first start writes a key of an admin to
+   * "admin.key" in the data folder. "open": whoever reaches it. Default: open.
+   */
+  readonly access?: "keys" | "open";
+  /** Whose tokens are taken beside API keys. Default: nobody's. */
+  readonly oidc?: OidcConfig;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: () => number;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ConnectRouter } from "@connectrpc/connect";
-import { Role } from "../gen/fairlead/access/v1/role_pb.js";
+import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
@@ -21,6 +21,7 @@ import {
   requireLoopback,
 } from "./config.ts";
 import { openCertificateFiles } from "./certificates/certificate-files.ts";
+import { Access } from "./access/access.ts";
 import { openOwnAuthority } from "./certificates/own-authority.ts";
 import type { TlsIdentity } from "./certificates/tls-identity.ts";
 import { CommandJournal } from "./dispatch/command-journal.ts";
@@ -38,6 +39,7 @@ import { SessionRegistry, type Sessions } from "./session/session-registry.ts";
 import { defaultSessionSettings } from "./session/session-settings.ts";
 import { createCommandService } from "./services/command-service.ts";
 import { createContainerService } from "./services/container-service.ts";
+import { createApiKeyService } from "./services/api-key-service.ts";
 import { createEventService } from "./services/event-service.ts";
 import { createHostService } from "./services/host-service.ts";
 import { createRegistrationTokenService } from "./services/registration-token-service.ts";
@@ -52,6 +54,8 @@ export interface ControlPlane {
   readonly authorityCertificate: string | undefined;
   /** Creates a registration token for one agent, for whoever starts both in one process. */
   createToken(description: string): Promise<string>;
+  /** Where the first admin's key is. Undefined: calls need no key. */
+  readonly keyFile: string | undefined;
   /** For benchmarks and tests that go past the API. */
   readonly dispatcher: Dispatcher;
   readonly sessions: Sessions;
@@ -103,7 +107,8 @@ async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Me
   const events = new EventLog({ ...base, onMade: (event) => metrics.sessions.event(event) });
   const inventory = new FleetInventory();
   for (const host of await storage.fleet.all()) {
-    inventory.setHost({ hostId: host.id, hostName: host.name, agentId: host.agentId });
+    const { id: hostId, name: hostName, agentId, labels } = host;
+    inventory.setHost({ hostId, hostName, agentId, labels });
   }
   const sessions = new SessionRegistry();
   const journal = new CommandJournal({ ...base, events, observer: metrics.commands });
@@ -119,7 +124,27 @@ async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Me
     observer: metrics.commands,
   });
   dispatcher.begin();
-  const enrolment = new Enrolment({ ...base, events });
+  await abandonOrphans(journal, dispatcher, inventory);
+  const access = new Access({
+    ...base,
+    events,
+    mode: config.access ?? "open",
+    oidc: config.oidc,
+    dataDir: config.dataDir,
+  });
+  const enrolment = new Enrolment({
+    ...base,
+    events,
+    onReplaced: async (agentId) => {
+      sessions.remove(
+        agentId,
+        new FleetError("AGENT_REVOKED", "the host was enrolled again, with another agent"),
+      );
+      await dispatcher.hostRemoved(agentId).catch((error: unknown) => {
+        logger.error({ err: error, agent_id: agentId }, "commands of a replaced agent could not be ended");
+      });
+    },
+  });
   const tokens = new RegistrationTokens({
     ...base,
     events,
@@ -152,6 +177,8 @@ async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Me
     events,
     inventory,
     sessions,
+    access,
+    keys: access.keys,
     journal,
     dispatcher,
     tokens,
@@ -201,6 +228,7 @@ async function open(
     ...agentsListen,
     tls: rooms.tls,
     take: (call) => streams.take(call),
+      .service(ApiKeyService, createApiKeyService(rooms))
   }).catch((error: unknown) => {
     throw listenFailure(error, agentsListen, "--agents-listen");
   });
@@ -211,8 +239,7 @@ async function open(
       listen: apiListen,
       tls: rooms.tls,
       routes: routes(rooms),
-      // Whoever reaches a loopback address may do everything, until there are keys.
-      authenticate: () => ({ name: "local", role: Role.ADMIN }),
+      authenticate: rooms.access.authenticate,
       health,
       metrics: () => rooms.metrics.page(),
       logger,
@@ -237,10 +264,18 @@ async function open(
       return created.token;
     },
     dispatcher: rooms.dispatcher,
+  try {
+    await rooms.access.writeKeyFile(urlFromHere(api.address, rooms.tls), rooms.tls?.authorityCertificate);
+  } catch (error) {
+    // Closes the storage too, which may be closed twice.
+    await running.close(0);
+    throw error;
+  }
     sessions: rooms.sessions,
     inventory: rooms.inventory,
     events: rooms.events,
     close: (graceMs = 10_000) => running.close(graceMs),
+    keyFile: rooms.access.keyFile,
   };
 }
 
@@ -259,6 +294,13 @@ class Running {
   #closing: Promise<void> | undefined;
 
   constructor(config: ControlPlaneConfig, rooms: Rooms, agents: AgentsListener, api: ApiServer) {
+// An address that stands for all of the machine's own is none to connect to.
+function urlFromHere({ host, port }: ListenAddress, tls: TlsIdentity | undefined): string {
+  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  const authority = reachable.includes(":") ? `[${reachable}]` : reachable;
+  return `${tls === undefined ? "http" : "https"}://${authority}:${port}`;
+}
+
     this.#config = config;
     this.#rooms = rooms;
     this.#agents = agents;
@@ -312,6 +354,7 @@ class Running {
 async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
+    await this.#rooms.access.close();
   signal.addEventListener("abort", () => resolve(), { once: true });
   await promise;
 }

@@ -97,7 +97,8 @@ export class OrmApiKeyRepository implements ApiKeyRepository {
     return this.#database.transact(async ({ em, insertEvents }) => {
       const id = await idOf(em, idOrName);
       const revoked = await em.nativeUpdate(ApiKeyEntity, { id, revokeTime: null }, { revokeTime: now });
-      const row = await em.findOne(ApiKeyEntity, { id });
+      // It was looked at before it was changed.
+      const row = await em.findOne(ApiKeyEntity, { id }, { refresh: true });
       if (row === null) {
         return undefined;
       }

@@ -4,6 +4,7 @@ import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { CommandRecord, NewEvent } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { doneBy } from "../events/actor.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { EndOfCommand } from "./command-end.ts";
 import type { CommandObserver } from "./command-observer.ts";
@@ -192,13 +193,15 @@ export class CommandJournal {
       containerId: isFullId(record.container) ? record.container : "",
       containerName: record.containerName,
       commandId: record.id,
-      actor: record.caller,
-      attributes: {
-        operation: record.operation,
-        state: record.state,
-        ...(record.reason === "" ? {} : { reason: record.reason }),
-        duration_ms: `${(record.endTime ?? record.createTime) - record.createTime}`,
-      },
+      ...doneBy(
+        { name: record.caller, address: record.callerAddress ?? "", keyId: record.callerKeyId },
+        {
+          operation: record.operation,
+          state: record.state,
+          ...(record.reason === "" ? {} : { reason: record.reason }),
+          duration_ms: `${(record.endTime ?? record.createTime) - record.createTime}`,
+        },
+      ),
     });
   }
 }

@@ -31,6 +31,10 @@ export interface DispatchRequest {
   /** With "queue": until when it may start, in milliseconds since the epoch. Default: 24 hours from now. */
   readonly expireTime?: number | undefined;
   readonly caller: string;
+  /** The API key that the caller had. */
+  readonly callerKeyId?: string | undefined;
+  /** Where the caller called from. */
+  readonly callerAddress?: string | undefined;
   /** The caller's key; empty: none. Only for what changes something. */
   readonly requestId: string;
   /** Digest of the request that the key stands for. */
@@ -51,6 +55,15 @@ export function agentOffline({ hostId, hostName }: CommandTarget): FleetError {
   return new FleetError("AGENT_OFFLINE", `the agent of host ${hostName} is not connected`, {
     metadata: { host_id: hostId, host_name: hostName },
   });
+}
+
+/** There is no such command, as far as whoever asks is to know. */
+export function commandNotFound(commandId: string): FleetError {
+  return new FleetError(
+    "COMMAND_NOT_FOUND",
+    `there is no command ${JSON.stringify(commandId)}, or it is no longer kept`,
+    { metadata: { command_id: commandId } },
+  );
 }
 
 /** The agent has enough to do. */

@@ -16,6 +16,7 @@ import type { Deliveries } from "./deliveries.ts";
 import {
   agentBusy,
   agentOffline,
+  commandNotFound,
   commandTooLarge,
   type Dispatched,
   type DispatchRequest,
@@ -93,13 +94,7 @@ export class Mutations {
   async find(commandId: string): Promise<CommandRecord> {
     const record = await this.#parts.journal.find(commandId);
     if (record !== undefined) return record;
-    throw new FleetError(
-      "COMMAND_NOT_FOUND",
-      `there is no command ${JSON.stringify(commandId)}, or it is no longer kept`,
-      {
-        metadata: { command_id: commandId },
-      },
-    );
+    throw commandNotFound(commandId);
   }
 
   /** Lets go of all callers: what they wait for goes on, and ends in a later run. */
@@ -147,6 +142,8 @@ export class Mutations {
       container: request.container,
       containerName: request.containerName ?? request.container,
       caller: request.caller,
+      callerKeyId: request.callerKeyId,
+      callerAddress: request.callerAddress,
       requestId: request.requestId,
       requestDigest: request.requestDigest,
       state: "PENDING",

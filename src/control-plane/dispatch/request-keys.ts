@@ -58,9 +58,14 @@ export class RequestKeys {
 
 function checkSame(request: KeyedRequest, digest: Uint8Array): void {
   if (Buffer.compare(request.requestDigest, digest) === 0) return;
-  throw new FleetError(
+  throw requestIdReused(request.requestId);
+}
+
+/** The caller's key stands for another request. */
+export function requestIdReused(requestId: string): FleetError {
+  return new FleetError(
     "REQUEST_ID_REUSED",
-    `request id ${JSON.stringify(request.requestId)} stands for another request already; choose a new one`,
-    { metadata: { request_id: request.requestId } },
+    `request id ${JSON.stringify(requestId)} stands for another request already; choose a new one`,
+    { metadata: { request_id: requestId } },
   );
 }

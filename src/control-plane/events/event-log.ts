@@ -101,7 +101,7 @@ export class EventLog {
   }
 
   /**
-   * Follows the events that match: each after `afterSequence` once and in order, read from storage at the watcher's own
+   * Follows the events that match, by a filter that may change from one read to the next: each after `afterSequence` once and in order, read from storage at the watcher's own
    * speed. 0 begins with the oldest that is kept; undefined begins after the newest at the moment of this call. The first notice comes at
    * once and is empty, and so is one after every 15 s without another.
    *
@@ -109,7 +109,7 @@ export class EventLog {
    * kept, or when its position is not one of this log; `DRAINING` when the log is closed.
    */
   watch(
-    filter: EventFilter,
+    filter: EventFilter | (() => EventFilter),
     afterSequence: number | undefined,
     signal: AbortSignal,
   ): AsyncGenerator<EventNotice, never> {
@@ -117,7 +117,8 @@ export class EventLog {
     const newest = this.#storage.events.newest();
     // A watcher that never reads leaves nobody else to take the rejection.
     newest.catch(() => undefined);
-    return this.#follow(filter, afterSequence, newest, signal);
+    const current = typeof filter === "function" ? filter : () => filter;
+    return this.#follow(current, afterSequence, newest, signal);
   }
 
   /** Ends all watchers with `DRAINING`. What was recorded is still written. */
@@ -127,7 +128,7 @@ export class EventLog {
   }
 
   async *#follow(
-    filter: EventFilter,
+    filter: () => EventFilter,
     afterSequence: number | undefined,
     newestAtCall: Promise<number>,
     signal: AbortSignal,
@@ -143,14 +144,14 @@ export class EventLog {
 
   async *#followFrom(
     position: { cursor: number },
-    filter: EventFilter,
+    filter: () => EventFilter,
     signal: AbortSignal,
   ): AsyncGenerator<EventNotice, never> {
     yield { cursor: position.cursor };
     let heartbeatAt = this.#clock.monotonic() + heartbeatMs;
     for (;;) {
       const upTo = await this.#bell.wait(position.cursor, heartbeatAt, this.#clock, signal);
-      const events = upTo > position.cursor ? await this.#read(filter, position.cursor, upTo) : [];
+      const events = upTo > position.cursor ? await this.#read(filter(), position.cursor, upTo) : [];
       for (const event of events) {
         position.cursor = event.sequence;
         yield { event, cursor: position.cursor };

@@ -1,5 +1,6 @@
 import { FleetError } from "../../domain/errors.ts";
 import type { HostInventory, InventoryEntry, InventoryObserver } from "./host-inventory.ts";
+import { everyHost, type HostTest } from "./host-view.ts";
 import { compareText } from "./order.ts";
 import { OwnerIndex } from "./owner-index.ts";
 
@@ -44,16 +45,21 @@ export class ContainerFinder implements InventoryObserver {
     );
   }
 
-  /** The container, wherever in the fleet it is. Throws `CONTAINER_NOT_FOUND` or `CONTAINER_AMBIGUOUS`. */
-  requireAnywhere(reference: string): InventoryEntry {
-    const withShortId = this.#byShortId.get(shortId(reference));
+  /**
+   * The container, wherever in the fleet it is, on those hosts that exist for whoever asks. Throws `CONTAINER_NOT_FOUND`
+   * or `CONTAINER_AMBIGUOUS`.
+   */
+  requireAnywhere(reference: string, sees: HostTest = everyHost): InventoryEntry {
+    const seen = (entries: readonly InventoryEntry[]) =>
+      sees === everyHost ? entries : entries.filter(({ host }) => sees(host.view));
+    const withShortId = seen(this.#byShortId.get(shortId(reference)));
     const entry = theOne(
       reference,
       () => withShortId.filter(({ container }) => container.id === reference),
-      () => this.#byName.get(nameOf(reference)),
+      () => seen(this.#byName.get(nameOf(reference))),
       () =>
         reference.length < shortIdLength
-          ? this.#withPrefix(reference)
+          ? seen(this.#withPrefix(reference))
           : withShortId.filter(({ container }) => container.id.startsWith(reference)),
     );
     if (entry === undefined) {

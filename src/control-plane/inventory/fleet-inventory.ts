@@ -5,7 +5,13 @@ import { closeNames } from "./close-names.ts";
 import { type ContainerFilter, containerTest } from "./container-filter.ts";
 import { ContainerFinder } from "./container-finder.ts";
 import { HostInventory, type InventoryEntry } from "./host-inventory.ts";
-import type { HostIdentity, HostView, LocatedContainer } from "./host-view.ts";
+import {
+  everyHost,
+  type HostIdentity,
+  type HostTest,
+  type HostView,
+  type LocatedContainer,
+} from "./host-view.ts";
 import { compareText, firstAfter } from "./order.ts";
 
 /** Where a container stands in the list of the whole fleet. */
@@ -27,7 +33,8 @@ export interface ResolvedContainer {
 
 /**
  * Every host of the fleet and its containers, as the agents told them last. Holds the words of one moment: what it
- * hands out does not change afterwards. Hosts come with `setHost` and stay until `removeHost`, online or not.
+ * hands out does not change afterwards. Hosts come with `setHost` and stay until `removeHost`, online or not. Whoever
+ * asks on behalf of somebody for whom not all hosts exist says by `sees` which do; the others are not there for it.
  */
 export class FleetInventory {
   readonly #hosts = new Map<string, HostInventory>();
@@ -35,7 +42,7 @@ export class FleetInventory {
   readonly #finder = new ContainerFinder(() => this.#hosts.values());
   #sorted: readonly HostInventory[] | undefined;
 
-  /** Adds a host, or gives a known one another name or agent. Its containers stay. */
+  /** Adds a host, or gives a known one another name, agent or labels. Its containers stay. */
   setHost(identity: HostIdentity): void {
     const known = this.#hosts.get(identity.hostId);
     if (known === undefined) {
@@ -79,13 +86,13 @@ export class FleetInventory {
   }
 
   /** A host by id or, where no host has that id, by name. */
-  host(reference: string): HostView | undefined {
-    return this.#find(reference)?.view;
+  host(reference: string, sees = everyHost): HostView | undefined {
+    return this.#find(reference, sees)?.view;
   }
 
   /** A host by id or name, as `host` finds it. Throws `HOST_NOT_FOUND` with the names that may have been meant. */
-  requireHost(reference: string): HostView {
-    return this.#require(reference).view;
+  requireHost(reference: string, sees = everyHost): HostView {
+    return this.#require(reference, sees).view;
   }
 
   /** The container of a host by its full id, as last seen. */
@@ -94,8 +101,10 @@ export class FleetInventory {
   }
 
   /** All hosts, ordered by name. */
-  hosts(): HostView[] {
-    return this.#inOrder().map(({ view }) => view);
+  hosts(sees = everyHost): HostView[] {
+    return this.#inOrder()
+      .map(({ view }) => view)
+      .filter(sees);
   }
 
   /**
@@ -103,10 +112,15 @@ export class FleetInventory {
    * A position need not exist any more, so that a reader who goes on from its last container meets each that
    * stays exactly once. Throws `HOST_NOT_FOUND` for an unknown host in the filter.
    */
-  list(filter: ContainerFilter, after: FleetPosition | undefined, limit: number): LocatedContainer[] {
+  list(
+    filter: ContainerFilter,
+    after: FleetPosition | undefined,
+    limit: number,
+    sees = everyHost,
+  ): LocatedContainer[] {
     const passes = containerTest(filter);
     const found: LocatedContainer[] = [];
-    for (const host of this.#hostsFrom(filter.hosts, after)) {
+    for (const host of this.#hostsFrom(filter.hosts, after, sees)) {
       const { view } = host;
       for (const container of host.after(positionIn(view, after))) {
         if (passes(container)) {
@@ -125,20 +139,24 @@ export class FleetInventory {
    * or, with an empty `hostReference`, wherever it is. Throws `HOST_NOT_FOUND`; `CONTAINER_AMBIGUOUS`
    * with the metadata `candidates`; `CONTAINER_NOT_FOUND` only where no host was named.
    */
-  resolve(reference: string, hostReference: string): ResolvedContainer {
+  resolve(reference: string, hostReference: string, sees = everyHost): ResolvedContainer {
     if (hostReference === "") {
-      return resolved(this.#finder.requireAnywhere(reference));
+      return resolved(this.#finder.requireAnywhere(reference, sees));
     }
-    const host = this.#require(hostReference);
+    const host = this.#require(hostReference, sees);
     const entry = this.#finder.findOn(host, reference);
     return entry === undefined ? { host: host.view, containerId: undefined } : resolved(entry);
   }
 
-  #hostsFrom(references: readonly string[], after: FleetPosition | undefined): readonly HostInventory[] {
+  #hostsFrom(
+    references: readonly string[],
+    after: FleetPosition | undefined,
+    sees: HostTest,
+  ): readonly HostInventory[] {
     const wanted =
       references.length === 0
-        ? this.#inOrder()
-        : [...new Set(references.map((reference) => this.#require(reference)))].toSorted(compareHosts);
+        ? this.#seen(sees)
+        : [...new Set(references.map((reference) => this.#require(reference, sees)))].toSorted(compareHosts);
     if (after === undefined) {
       return wanted;
     }
@@ -148,19 +166,25 @@ export class FleetInventory {
     return wanted.slice(before?.view.hostId === after.hostId ? first - 1 : first);
   }
 
+  #seen(sees: HostTest): readonly HostInventory[] {
+    return sees === everyHost ? this.#inOrder() : this.#inOrder().filter(({ view }) => sees(view));
+  }
+
   #inOrder(): readonly HostInventory[] {
     this.#sorted ??= [...this.#hosts.values()].toSorted(compareHosts);
     return this.#sorted;
   }
 
-  #find(reference: string): HostInventory | undefined {
-    return this.#hosts.get(reference) ?? this.#hosts.get(this.#idsByName.get(reference) ?? "");
+  #find(reference: string, sees: HostTest): HostInventory | undefined {
+    const found = [this.#hosts.get(reference), this.#hosts.get(this.#idsByName.get(reference) ?? "")];
+    return found.find((host) => host !== undefined && sees(host.view));
   }
 
-  #require(reference: string): HostInventory {
-    const host = this.#find(reference);
+  #require(reference: string, sees: HostTest): HostInventory {
+    const host = this.#find(reference, sees);
     if (host === undefined) {
-      throw hostNotFound(reference, closeNames(reference, this.#idsByName.keys()));
+      const names = this.#seen(sees).map(({ view }) => view.hostName);
+      throw hostNotFound(reference, closeNames(reference, names));
     }
     return host;
   }

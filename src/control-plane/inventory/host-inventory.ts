@@ -28,6 +28,7 @@ export class HostInventory {
   readonly #observer: InventoryObserver;
   readonly #entries = new Map<string, MutableEntry>();
   #identity: HostIdentity;
+  #labels: Readonly<Record<string, string>>;
   #online = false;
   #engineAvailable = false;
   /** Ids that came since the snapshot under way began. Undefined: there is none. */
@@ -37,6 +38,7 @@ export class HostInventory {
 
   constructor(identity: HostIdentity, observer: InventoryObserver) {
     this.#identity = identity;
+    this.#labels = identity.labels ?? {};
     this.#observer = observer;
   }
 
@@ -51,12 +53,14 @@ export class HostInventory {
       engineAvailable: this.#engineAvailable,
       containerCount: this.#entries.size,
       runningContainerCount: this.#countRunning(),
+      labels: this.#labels,
     };
     return this.#view;
   }
 
   identify(identity: HostIdentity): void {
     this.#identity = identity;
+    this.#labels = identity.labels ?? this.#labels;
     this.#view = undefined;
   }
 

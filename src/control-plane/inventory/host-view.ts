@@ -6,6 +6,8 @@ export interface HostIdentity {
   /** Display name, unique in the fleet. */
   readonly hostName: string;
   readonly agentId: string;
+  /** What people labelled it with. Undefined, where a host is set: as before. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A host as the inventory sees it now. Does not change afterwards. */
@@ -16,7 +18,14 @@ export interface HostView extends HostIdentity {
   readonly engineAvailable: boolean;
   readonly containerCount: number;
   readonly runningContainerCount: number;
+  readonly labels: Readonly<Record<string, string>>;
 }
+
+/** Whether a host exists for somebody. */
+export type HostTest = (host: HostView) => boolean;
+
+/** For whom all of them do. */
+export const everyHost: HostTest = () => true;
 
 /** A container and where it lives. The container's own `host` field is not to be trusted: it is what the agent said. */
 export interface LocatedContainer {

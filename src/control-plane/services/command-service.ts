@@ -10,10 +10,13 @@ import { untilAborted } from "../../resilience/signals.ts";
 import type { CommandRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { commandNotFound } from "../dispatch/dispatch-request.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { everyHost, type HostTest } from "../inventory/host-view.ts";
+import { seenBy } from "./calling.ts";
 import { commandMessage, commandStateWords } from "./command-message.ts";
 import { msOrUnset } from "./durations.ts";
-import { historicHostId } from "./host-history.ts";
+import { historicHostId, seenHostIds } from "./host-history.ts";
 import { readPage } from "./page.ts";
 
 /** What the command service needs. */
@@ -30,22 +33,41 @@ const defaultCancelMs = 10_000;
 export function createCommandService(parts: CommandServiceParts): ServiceImpl<typeof CommandService> {
   const { dispatcher } = parts;
   return {
-    async getCommand({ id }) {
-      return { command: commandMessage(await dispatcher.find(id)) };
+    async getCommand({ id }, { values }) {
+      return { command: commandMessage(await findSeen(parts, id, seenBy(values))) };
     },
-    async waitCommand({ id, timeout }, { signal }) {
+    async waitCommand({ id, timeout }, { signal, values }) {
+      await findSeen(parts, id, seenBy(values));
       const record = await dispatcher.wait(id, msOrUnset(timeout) ?? defaultWaitMs, signal);
       return { command: commandMessage(record) };
     },
-    async cancelCommand({ id, timeout }, { signal }) {
+    async cancelCommand({ id, timeout }, { signal, values }) {
+      await findSeen(parts, id, seenBy(values));
       const record = await dispatcher.cancel(id, msOrUnset(timeout) ?? defaultCancelMs, signal);
       return { command: commandMessage(record) };
     },
-    async *watchCommand({ id }, { signal }) {
-      for await (const record of follow(dispatcher, id, signal)) yield { command: commandMessage(record) };
+    async *watchCommand({ id }, { signal, values }) {
+      const sees = seenBy(values);
+      for await (const record of follow(dispatcher, id, signal)) {
+        checkSeen(parts, record, sees);
+        yield { command: commandMessage(record) };
+      }
     },
-    listCommands: (request) => listCommands(parts, request),
+    listCommands: (request, { values }) => listCommands(parts, request, seenBy(values)),
   };
+}
+
+/** A command, unless it is of a host that does not exist for the caller. Rejects with COMMAND_NOT_FOUND. */
+async function findSeen(parts: CommandServiceParts, id: string, sees: HostTest): Promise<CommandRecord> {
+  const record = await parts.dispatcher.find(id);
+  checkSeen(parts, record, sees);
+  return record;
+}
+
+function checkSeen({ inventory }: CommandServiceParts, { id, hostId }: CommandRecord, sees: HostTest): void {
+  if (sees !== everyHost && inventory.host(hostId, sees) === undefined) {
+    throw commandNotFound(id);
+  }
 }
 
 /** A command now and after each change, until its end. A reader that is slow sees the latest; what it missed is in the transitions. */
@@ -75,10 +97,15 @@ async function* follow(
   }
 }
 
-async function listCommands({ storage, inventory }: CommandServiceParts, request: ListCommandsRequest) {
+async function listCommands(
+  { storage, inventory }: CommandServiceParts,
+  request: ListCommandsRequest,
+  sees: HostTest,
+) {
   const { createdSinceTime, createdBeforeTime } = request;
   const filter = {
-    hostId: request.host === "" ? undefined : historicHostId(inventory, request.host),
+    hostId: request.host === "" ? undefined : historicHostId(inventory, request.host, sees),
+    hostIds: seenHostIds(inventory, sees),
     container: request.container === "" ? undefined : request.container,
     states: commandStateWords(request.states),
     reasons: request.reasons.length === 0 ? undefined : request.reasons,

@@ -4,11 +4,13 @@ import { type OperationOutcome, OperationSchema } from "../../gen/fairlead/agent
 import type { Container } from "../../gen/fairlead/container/v1/container_pb.js";
 import { ContainerService } from "../../gen/fairlead/container/v1/container_service_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
-import { callerOf } from "../../rpc/caller.ts";
+import type { CommandRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { keyLifetimeMs } from "../dispatch/request-keys.ts";
+import { keyLifetimeMs, requestIdReused } from "../dispatch/request-keys.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import { everyHost, type HostTest } from "../inventory/host-view.ts";
+import { actorOf, seenBy } from "./calling.ts";
 import { callSignal } from "./call-signal.ts";
 import { messageDigest } from "./canonical-digest.ts";
 import {
@@ -53,9 +55,9 @@ async function carryOut<Method extends CommandMethod>(
   context: HandlerContext,
 ): Promise<CommandResponse<Method>> {
   const { operation, graceMs, response } = containerOperations[method];
-  const caller = callerOf(context.values).name;
+  const { name: caller, keyId, address } = actorOf(context.values);
   const requestId = "requestId" in request ? request.requestId : "";
-  const target = await findTarget(parts, caller, requestId, request);
+  const target = await findTarget(parts, { caller, requestId, sees: seenBy(context.values) }, request);
   const call = callSignal(context.signal);
   const { commandId, outcome } = await parts.dispatcher
     .dispatch({
@@ -67,6 +69,8 @@ async function carryOut<Method extends CommandMethod>(
       graceMs: graceMs?.(request),
       ...("offlinePolicy" in request ? deliveryOptions(request, parts.clock.now()) : {}),
       caller,
+      callerKeyId: keyId,
+      callerAddress: address,
       requestId,
       requestDigest: requestId === "" ? noDigest : digestOf(method, request),
       signal: call.signal,
@@ -77,18 +81,25 @@ async function carryOut<Method extends CommandMethod>(
 
 async function findTarget(
   { inventory, storage, clock }: ContainerCommandParts,
-  caller: string,
-  requestId: string,
+  { caller, requestId, sees }: { caller: string; requestId: string; sees: HostTest },
   request: CommandRequest<CommandMethod>,
 ): Promise<ContainerTarget> {
   if (requestId !== "") {
     const since = clock.now() - keyLifetimeMs;
     const earlier = await storage.commands.findByRequest(caller, requestId, since);
     if (earlier !== undefined) {
+      if (!canSee(inventory, earlier, sees)) {
+        throw requestIdReused(requestId);
+      }
       return targetOfCommand(inventory, earlier);
     }
   }
-  return containerTarget(inventory, request);
+  return containerTarget(inventory, request, sees);
+}
+
+// The host of a command may be gone, and the command may be asked for all the same by whoever all hosts exist for.
+function canSee(inventory: FleetInventory, { hostId }: CommandRecord, sees: HostTest): boolean {
+  return sees === everyHost || inventory.host(hostId, sees) !== undefined;
 }
 
 // Over the whole request, its timeout included: a repeat is the same message again. The name of the request's type in

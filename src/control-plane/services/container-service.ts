@@ -8,7 +8,8 @@ import {
   ListContainersRequestSchema,
 } from "../../gen/fairlead/container/v1/container_service_pb.js";
 import type { FleetPosition } from "../inventory/fleet-inventory.ts";
-import type { LocatedContainer } from "../inventory/host-view.ts";
+import type { HostTest, LocatedContainer } from "../inventory/host-view.ts";
+import { seenBy } from "./calling.ts";
 import { type ContainerCommandParts, createContainerCommands } from "./container-commands.ts";
 import { locatedContainer } from "./located-container.ts";
 import { readPage } from "./page.ts";
@@ -20,12 +21,16 @@ export type ContainerServiceParts = ContainerCommandParts;
 export function createContainerService(parts: ContainerServiceParts): ServiceImpl<typeof ContainerService> {
   return {
     ...createContainerCommands(parts),
-    listContainers: (request) => listContainers(parts, request),
-    getContainer: (request) => getContainer(parts, request),
+    listContainers: (request, { values }) => listContainers(parts, request, seenBy(values)),
+    getContainer: (request, { values }) => getContainer(parts, request, seenBy(values)),
   };
 }
 
-async function listContainers({ inventory, clock }: ContainerServiceParts, request: ListContainersRequest) {
+async function listContainers(
+  { inventory, clock }: ContainerServiceParts,
+  request: ListContainersRequest,
+  sees: HostTest,
+) {
   const asOfTime = timestampFromMs(clock.now());
   const page = await readPage<typeof ListContainersRequestSchema, LocatedContainer, FleetPosition>(
     ListContainersRequestSchema,
@@ -38,7 +43,7 @@ async function listContainers({ inventory, clock }: ContainerServiceParts, reque
         containerName: container.name,
         containerId: container.id,
       }),
-      read: (after, limit) => inventory.list(request, after, limit),
+      read: (after, limit) => inventory.list(request, after, limit, sees),
     },
   );
   return {
@@ -48,8 +53,8 @@ async function listContainers({ inventory, clock }: ContainerServiceParts, reque
   };
 }
 
-function getContainer({ inventory }: ContainerServiceParts, request: GetContainerRequest) {
-  const { host, container } = inventory.resolve(request.container, request.host);
+function getContainer({ inventory }: ContainerServiceParts, request: GetContainerRequest, sees: HostTest) {
+  const { host, container } = inventory.resolve(request.container, request.host, sees);
   if (container === undefined) {
     throw new FleetError(
       "CONTAINER_NOT_FOUND",

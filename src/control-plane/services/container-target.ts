@@ -2,7 +2,7 @@ import { FleetError } from "../../domain/errors.ts";
 import type { Container } from "../../gen/fairlead/container/v1/container_pb.js";
 import type { CommandRecord } from "../../storage/records.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
-import type { HostIdentity } from "../inventory/host-view.ts";
+import { everyHost, type HostIdentity, type HostTest } from "../inventory/host-view.ts";
 
 /** What a command is for. */
 export interface ContainerTarget {
@@ -27,11 +27,15 @@ export interface TargetRequest {
  * not hit; only one that the inventory does not know goes by the caller's words. Throws what
  * `FleetInventory.resolve` throws, and `INVALID_ARGUMENT` where a host must be chosen.
  */
-export function containerTarget(inventory: FleetInventory, request: TargetRequest): ContainerTarget {
+export function containerTarget(
+  inventory: FleetInventory,
+  request: TargetRequest,
+  sees: HostTest = everyHost,
+): ContainerTarget {
   if (request.container === undefined) {
-    return { host: identityOf(hostForCreate(inventory, request.host)), container: request.name ?? "" };
+    return { host: identityOf(hostForCreate(inventory, request.host, sees)), container: request.name ?? "" };
   }
-  const { host, containerId, container } = inventory.resolve(request.container, request.host);
+  const { host, containerId, container } = inventory.resolve(request.container, request.host, sees);
   return { host: identityOf(host), container: containerId ?? request.container, known: container };
 }
 
@@ -41,11 +45,11 @@ export function targetOfCommand(inventory: FleetInventory, command: CommandRecor
   return { host: { hostId, hostName, agentId }, container, known: inventory.container(hostId, container) };
 }
 
-function hostForCreate(inventory: FleetInventory, reference: string): HostIdentity {
+function hostForCreate(inventory: FleetInventory, reference: string, sees: HostTest): HostIdentity {
   if (reference !== "") {
-    return inventory.requireHost(reference);
+    return inventory.requireHost(reference, sees);
   }
-  const hosts = inventory.hosts();
+  const hosts = inventory.hosts(sees);
   const [only] = hosts;
   if (only !== undefined && hosts.length === 1) {
     return only;

@@ -13,8 +13,11 @@ import type { EventRecord } from "../../storage/records.ts";
 import type { EventFilter } from "../events/event-filter.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
+import type { HostTest } from "../inventory/host-view.ts";
+import { seenBy } from "./calling.ts";
 import { historicHostId } from "./host-history.ts";
 import { readPage } from "./page.ts";
+import { SeenEvents } from "./seen-events.ts";
 
 /** What the event service needs. */
 export interface EventServiceParts {
@@ -25,13 +28,17 @@ export interface EventServiceParts {
 /** Tells what happened, and what happens. */
 export function createEventService(parts: EventServiceParts): ServiceImpl<typeof EventService> {
   return {
-    listEvents: (request) => listEvents(parts, request),
+    listEvents: (request, { values }) => listEvents(parts, request, seenBy(values)),
     watchEvents: (request, context) => watchEvents(parts, request, context),
   };
 }
 
-async function listEvents({ events, inventory }: EventServiceParts, request: ListEventsRequest) {
-  const filter = filterOf(inventory, request.filter);
+async function listEvents(
+  { events, inventory }: EventServiceParts,
+  request: ListEventsRequest,
+  sees: HostTest,
+) {
+  const filter = new SeenEvents(inventory, sees).limit(filterOf(inventory, request.filter, sees));
   const page = await readPage<typeof ListEventsRequestSchema, EventRecord, { sequence: number }>(
     ListEventsRequestSchema,
     request,
@@ -47,19 +54,22 @@ async function listEvents({ events, inventory }: EventServiceParts, request: Lis
 async function* watchEvents(
   { events, inventory }: EventServiceParts,
   { filter, afterSequence }: WatchEventsRequest,
-  { signal }: HandlerContext,
+  { signal, values }: HandlerContext,
 ) {
+  const sees = seenBy(values);
+  const wanted = filterOf(inventory, filter, sees);
+  const seen = new SeenEvents(inventory, sees);
   const after = afterSequence === undefined ? undefined : Number(afterSequence);
-  for await (const { event, cursor } of events.watch(filterOf(inventory, filter), after, signal)) {
+  for await (const { event, cursor } of events.watch(() => seen.limit(wanted), after, signal)) {
     yield { event: event === undefined ? undefined : eventMessage(event), cursor: BigInt(cursor) };
   }
 }
 
-function filterOf(inventory: FleetInventory, filter: FilterMessage | undefined): EventFilter {
+function filterOf(inventory: FleetInventory, filter: FilterMessage | undefined, sees: HostTest): EventFilter {
   const { types = [], hosts = [], container = "", commandId = "" } = filter ?? {};
   return {
     ...(types.length === 0 ? {} : { types }),
-    ...(hosts.length === 0 ? {} : { hostIds: hosts.map((host) => historicHostId(inventory, host)) }),
+    ...(hosts.length === 0 ? {} : { hostIds: hosts.map((host) => historicHostId(inventory, host, sees)) }),
     ...(container === "" ? {} : { container }),
     ...(commandId === "" ? {} : { commandId }),
   };

@@ -55,6 +55,7 @@ export class AgentSession {
   readonly #writer: FrameWriter;
   readonly #resolveEnded: (reason: FleetError) => void;
   #heardAt: number;
+  #identity: SessionIdentity;
   #sentAt: number;
   #lease: WheelTimer;
   #heartbeat: WheelTimer;
@@ -62,7 +63,7 @@ export class AgentSession {
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    this.identity = parts.identity;
+    this.#identity = parts.identity;
     this.logger = parts.logger.child({
       agent_id: parts.identity.agentId,
       host: parts.identity.hostName,
@@ -85,6 +86,16 @@ export class AgentSession {
 
   /** Whether it has ended. */
   get over(): boolean {
+  /** Which session it is. */
+  get identity(): SessionIdentity {
+    return this.#identity;
+  }
+
+  /** Its host is called otherwise from now on. */
+  rename(hostName: string): void {
+    this.#identity = { ...this.#identity, hostName };
+  }
+
     return this.#over;
   }
 

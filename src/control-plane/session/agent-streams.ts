@@ -145,7 +145,8 @@ export class AgentStreams {
       sessionId: newId(),
       agentId: host.agentId,
       hostId: host.id,
-      hostName: begun.host.name,
+      // It may have been renamed since it was read.
+      hostName: this.#parts.inventory.host(host.id)?.hostName ?? begun.host.name,
       epoch: begun.epoch,
       journalId,
       instanceId,

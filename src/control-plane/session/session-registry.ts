@@ -14,6 +14,8 @@ export interface Sessions {
   readonly size: number;
   /** All of them. */
   all(): Iterable<AgentSession>;
+  /** The agent's host is called otherwise from now on. */
+  rename(agentId: string, hostName: string): void;
   /** The agent is gone for good: ends its session, if it has one, and admits none that is just being opened. */
   remove(agentId: string, reason: FleetError): void;
 }
@@ -38,6 +40,10 @@ export class SessionRegistry implements Sessions {
 
   all(): Iterable<AgentSession> {
     return this.#sessions.values();
+  }
+
+  rename(agentId: string, hostName: string): void {
+    this.#sessions.get(agentId)?.rename(hostName);
   }
 
   remove(agentId: string, reason: FleetError): void {

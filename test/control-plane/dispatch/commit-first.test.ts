@@ -98,6 +98,7 @@ describe("what is written down before it is sent", () => {
         isOnline: () => current !== undefined,
         size: 1,
         all: () => [],
+        rename: () => undefined,
         remove: () => undefined,
       },
       settings: defaultDispatchSettings,

@@ -230,6 +230,7 @@ describe("the inventory of the fleet", () => {
       engineAvailable: false,
       containerCount: 1,
       runningContainerCount: 1,
+      labels: {},
     });
     assert.deepEqual(
       inventory.hosts().map(({ hostName }) => hostName),

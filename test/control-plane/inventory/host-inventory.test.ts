@@ -136,7 +136,7 @@ describe("the inventory of a host", () => {
     inventory.setEngine("h1", true);
     const before = inventory.host("alpha");
     inventory.setOnline("h1", false);
-    const counts = { containerCount: 2, runningContainerCount: 1 };
+    const counts = { containerCount: 2, runningContainerCount: 1, labels: {} };
     assert.deepEqual(before, { ...host, ...counts, online: true, engineAvailable: true });
     assert.deepEqual(inventory.host("alpha"), { ...host, ...counts, online: false, engineAvailable: true });
     assert.deepEqual(names(), ["alpha/db", "alpha/web"]);

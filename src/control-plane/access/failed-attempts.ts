@@ -1,0 +1,73 @@
+import { isIPv6 } from "node:net";
+import type { Clock } from "../../resilience/clock.ts";
+
+/** How many attempts may fail from one address before the rest of a minute is spoilt for it. */
+export const maxFailuresEach = 20;
+
+const windowMs = 60_000;
+const maxAddresses = 10_000;
+
+interface Window {
+  readonly begun: number;
+  failures: number;
+}
+
+/**
+ * Counts failed attempts to show who one is, by the address they come from; that of IPv6 by the network, where a host has
+ * many. Bounded: of too many addresses the one that began longest ago is forgotten.
+ */
+export class FailedAttempts {
+  readonly #clock: Clock;
+  readonly #windows = new Map<string, Window>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Whether the address has had enough of them. Otherwise how many milliseconds it has to wait; 0: none. */
+  waitMs(address: string): number {
+    const window = this.#current(placeOf(address));
+    return window === undefined || window.failures < maxFailuresEach
+      ? 0
+      : window.begun + windowMs - this.#clock.monotonic();
+  }
+
+  /** Counts an attempt that has not failed yet, so that many at once are not looked at all. Returns how many there are. */
+  add(address: string): number {
+    const place = placeOf(address);
+    const window = this.#current(place) ?? this.#begin(place);
+    window.failures += 1;
+    return window.failures;
+  }
+
+  /** The attempt did not fail after all. */
+  forgive(address: string): void {
+    const window = this.#current(placeOf(address));
+    if (window !== undefined) window.failures = Math.max(0, window.failures - 1);
+  }
+
+  #current(place: string): Window | undefined {
+    const window = this.#windows.get(place);
+    return window !== undefined && this.#clock.monotonic() < window.begun + windowMs ? window : undefined;
+  }
+
+  #begin(place: string): Window {
+    this.#windows.delete(place);
+    const [oldest] = this.#windows.keys();
+    if (this.#windows.size >= maxAddresses && oldest !== undefined) this.#windows.delete(oldest);
+    const window = { begun: this.#clock.monotonic(), failures: 0 };
+    this.#windows.set(place, window);
+    return window;
+  }
+}
+
+function placeOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address;
+  const [head = "", tail] = address.split("::");
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const missing = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
+  const groups = [...left, ...Array.from({ length: missing }, () => "0"), ...right];
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}
