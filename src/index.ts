@@ -15,6 +15,7 @@ export { FleetError, isReason } from "./domain/errors.ts";
 export type { FieldViolation, FleetErrorDetails, Reason } from "./domain/errors.ts";
 
 // The services, for a Connect transport of one's own: createClient(ContainerService, transport).
+export { ApiKeyService } from "./gen/fairlead/access/v1/api_key_service_pb.js";
 export { CommandService } from "./gen/fairlead/command/v1/command_service_pb.js";
 export { ContainerService } from "./gen/fairlead/container/v1/container_service_pb.js";
 export { EventService } from "./gen/fairlead/event/v1/event_service_pb.js";
@@ -22,6 +23,8 @@ export { HostService } from "./gen/fairlead/host/v1/host_service_pb.js";
 export { RegistrationTokenService } from "./gen/fairlead/registration/v1/registration_token_service_pb.js";
 
 // What the services speak of. The schemas are for toJson, fromJson and create of @bufbuild/protobuf.
+export { ApiKeySchema, ApiKeyState } from "./gen/fairlead/access/v1/api_key_pb.js";
+export type { ApiKey } from "./gen/fairlead/access/v1/api_key_pb.js";
 export { Role } from "./gen/fairlead/access/v1/role_pb.js";
 export { CommandSchema, CommandState } from "./gen/fairlead/command/v1/command_pb.js";
 export type { Command, CommandTransition } from "./gen/fairlead/command/v1/command_pb.js";

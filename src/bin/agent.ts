@@ -21,6 +21,10 @@ export function addAgentCommand(program: Command, line: CommandLine): void {
     .addOption(
       new Option("--token <token>", "a registration token, for the first start").env("FAIRLEAD_TOKEN"),
     )
+    .option(
+      "--insecure",
+      "plaintext, for use over something that encrypts (env: FAIRLEAD_INSECURE=true); said at every start",
+    )
     .addHelpText("after", examples);
   addEngineOptions(addLocalOptions(command, "info"), "docker").action(
     async (_options: object, self: Command) => {

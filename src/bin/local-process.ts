@@ -20,7 +20,8 @@ export interface LocalOptions {
 /** The settings of a control plane. */
 export interface ListenOptions {
   readonly apiListen: ListenAddress;
-  readonly agentsListen: ListenAddress;
+  /** Default: every address of the machine, port 7443; in plaintext only 127.0.0.1. */
+  readonly agentsListen?: ListenAddress;
 }
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
@@ -51,10 +52,12 @@ export function addListenOptions(command: Command): Command {
         .default({ host: "127.0.0.1", port: 7080 }, "127.0.0.1:7080"),
     )
     .addOption(
-      new Option("--agents-listen <host:port>", "where agents connect")
+      new Option(
+        "--agents-listen <host:port>",
+        "where agents connect (default: 0.0.0.0:7443, with --insecure 127.0.0.1:7443)",
+      )
         .env("FAIRLEAD_AGENTS_LISTEN")
-        .argParser(parseListen)
-        .default({ host: "127.0.0.1", port: 7443 }, "127.0.0.1:7443"),
+        .argParser(parseListen),
     );
 }
 

@@ -6,11 +6,13 @@ import type { EngineOptions } from "./engine-options.ts";
 import { agentFolder, openLocalEngine } from "./local-engine.ts";
 import { createLogger, graceMs, untilAborted } from "./local-process.ts";
 import type { LocalOptions } from "./local-process.ts";
+import { saysYes } from "./tls-options.ts";
 
 /** What `agent` can be told. */
 export interface AgentCommandOptions extends LocalOptions, EngineOptions {
   readonly server: string;
   readonly token?: string;
+  readonly insecure?: boolean;
 }
 
 /**
@@ -28,15 +30,20 @@ export async function runAgent(options: AgentCommandOptions, environment: Enviro
 }
 
 async function keepAgent(
-  { server, token, name, policy, data }: AgentCommandOptions,
+  { server, token, name, policy, data, ...options }: AgentCommandOptions,
   engine: Engine,
-  { signal }: Environment,
+  { signal, env }: Environment,
   logger: Logger,
 ): Promise<void> {
+  const insecure = options.insecure ?? saysYes("FAIRLEAD_INSECURE", env["FAIRLEAD_INSECURE"]);
+  if (insecure) {
+    logger.warn("PLAINTEXT: anyone on the way can read and change everything");
+  }
   const agent = await startAgent({
     server,
     dataDir: agentFolder(data, engine),
     engine,
+    insecure,
     logger,
     ...(token === undefined ? {} : { token }),
     ...(name === undefined ? {} : { name }),

@@ -4,20 +4,19 @@ import type { RunningAgent } from "../agent/agent.ts";
 import type { AgentOptions } from "../agent/config.ts";
 import type { Engine } from "../agent/engine/engine.ts";
 import { printContainers } from "../cli/commands/ps.ts";
+import type { Environment } from "../cli/environment.ts";
 import { Invocation } from "../cli/invocation.ts";
 import type { CommandLine } from "../cli/invocation.ts";
-import { explainListenFailure } from "../cli/listen-failure.ts";
-import { startControlPlane } from "../control-plane/control-plane.ts";
-import type { ControlPlane } from "../control-plane/control-plane.ts";
 import type { FleetError } from "../domain/errors.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { agentFolder, openLocalEngine } from "./local-engine.ts";
+import { startLocalControlPlane } from "./local-control-plane.ts";
+import type { ControlPlaneOptions, LocalControlPlane } from "./local-control-plane.ts";
 import { addressText, createLogger, graceMs, untilAborted } from "./local-process.ts";
-import type { ListenOptions, LocalOptions } from "./local-process.ts";
 import { nextSteps, readyLines } from "./up-text.ts";
 
 /** What `up` can be told. */
-export interface UpOptions extends LocalOptions, ListenOptions, EngineOptions {}
+export interface UpOptions extends ControlPlaneOptions, EngineOptions {}
 
 /** How long the first snapshot of the containers is waited for, and how often it is asked for. */
 const snapshotMs = 10_000;
@@ -32,27 +31,36 @@ const graceEachMs = graceMs / 2;
  */
 export async function runUp(options: UpOptions, { environment, programName }: CommandLine): Promise<void> {
   const logger = createLogger(environment, options.logLevel);
-  const controlPlane = await startControlPlane({
-    dataDir: options.data,
-    agentsListen: options.agentsListen,
-    apiListen: options.apiListen,
-    logger,
-  }).catch((error: unknown) => {
-    throw explainListenFailure(error);
+  const local = await startLocalControlPlane(options, environment, logger);
+  const { keyFile } = local.controlPlane;
+  const api = new Invocation(ownEnvironment(environment), {
+    server: local.api,
+    ...(local.ca === undefined ? {} : { ca: local.ca }),
+    ...(keyFile === undefined ? {} : { keyFile }),
   });
-  const api = new Invocation(environment, { server: `http://${addressText(controlPlane.apiAddress)}` });
   try {
-    await withAgent({ options, controlPlane, api, logger, programName });
+    await withAgent({ options, local, api, logger, programName });
   } finally {
     api.close();
-    await controlPlane.close(graceEachMs);
+    await local.controlPlane.close(graceEachMs);
   }
+}
+
+// Credentials of the environment are for another control plane than the one that was just started.
+function ownEnvironment(environment: Environment): Environment {
+  const env = {
+    ...environment.env,
+    FAIRLEAD_API_KEY: undefined,
+    FAIRLEAD_CA: undefined,
+    FAIRLEAD_KEY_FILE: undefined,
+  };
+  return { ...environment, env };
 }
 
 /** What belongs to one run of `up`. */
 interface Run {
   readonly options: UpOptions;
-  readonly controlPlane: ControlPlane;
+  readonly local: LocalControlPlane;
   readonly api: Invocation;
   readonly logger: Logger;
   readonly programName: string;
@@ -78,10 +86,11 @@ async function withAgent(run: Run): Promise<void> {
 }
 
 async function startLocalAgent(run: Run, engine: Engine): Promise<RunningAgent> {
-  const { options, controlPlane, api, logger } = run;
+  const { options, local, api, logger } = run;
   const { client, call } = api;
   const settings: AgentOptions = {
-    server: addressText(controlPlane.agentsAddress),
+    server: local.agents,
+    insecure: local.plaintext,
     dataDir: agentFolder(options.data, engine),
     engine,
     logger,
@@ -107,19 +116,18 @@ function needsToken(error: unknown): boolean {
 }
 
 async function showWhenReady(run: Run, agent: RunningAgent, engine: Engine): Promise<void> {
-  const { api, options, controlPlane, programName } = run;
+  const { api, options, local, programName } = run;
   const { client, paint, environment } = api;
   try {
     await agent.ready;
     const host = await untilInventoried(agent, api);
-    const places = {
-      api: client.server,
-      agents: addressText(controlPlane.agentsAddress),
-      data: options.data,
-    };
+    const { controlPlane, ca, plaintext } = local;
+    const { keyFile } = controlPlane;
+    const agents = addressText(controlPlane.agentsAddress);
+    const places = { api: client.server, agents, data: options.data, plaintext };
     api.print(readyLines({ ...places, host, engine: engine.kind, paint }));
     await printContainers(api, { all: true });
-    api.print(nextSteps({ api: client.server, programName, host, paint }));
+    api.print(nextSteps({ api: client.server, ca, keyFile, programName, host, paint }));
   } catch (error) {
     if (!environment.signal.aborted) {
       throw error;

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { CommandLine } from "../cli/invocation.ts";
+import type { ControlPlaneOptions } from "./local-control-plane.ts";
 import { addListenOptions, addLocalOptions } from "./local-process.ts";
-import type { ServeOptions } from "./run-serve.ts";
+import { addTlsOptions } from "./tls-options.ts";
 
 /** `fairlead serve`: a control plane, until somebody ends it. */
 export function addServeCommand(program: Command, line: CommandLine): void {
@@ -9,18 +10,21 @@ export function addServeCommand(program: Command, line: CommandLine): void {
     .command("serve")
     .summary("run a control plane")
     .description(
-      "Runs a control plane until Ctrl-C. This version has neither TLS nor API keys yet, so it listens on loopback addresses only.",
+      "Runs a control plane until Ctrl-C. It has TLS from the first start, by an authority of its own that agents and callers pin.",
     )
     .addHelpText("after", examples);
-  addListenOptions(addLocalOptions(command, "info")).action(async (options: ServeOptions) => {
-    // Loaded only now, so that the commands that only call the API start quickly.
-    const { runServe } = await import("./run-serve.ts");
-    await runServe(options, line.environment);
-  });
+  addTlsOptions(addListenOptions(addLocalOptions(command, "info"))).action(
+    async (options: ControlPlaneOptions) => {
+      // Loaded only now, so that the commands that only call the API start quickly.
+      const { runServe } = await import("./run-serve.ts");
+      await runServe(options, line.environment);
+    },
+  );
 }
 
 const examples = `
 Examples:
   fairlead serve
-  fairlead serve --data /var/lib/fairlead --api-listen 127.0.0.1:8080
+  fairlead serve --data /var/lib/fairlead --advertise fleet.example.com
+  fairlead serve --tls-cert fullchain.pem --tls-key privkey.pem
 `;

@@ -1,3 +1,5 @@
+import { resolve, sep } from "node:path";
+import { defaultDataFolder } from "../cli/authority-file.ts";
 import { escapeText } from "../cli/output/escape.ts";
 import { defaultApiServer } from "../cli/invocation.ts";
 import type { Paint } from "../cli/output/paint.ts";
@@ -8,13 +10,14 @@ export interface Readiness {
   readonly api: string;
   readonly agents: string;
   readonly data: string;
+  readonly plaintext: boolean;
   readonly host: Host | undefined;
   readonly engine: "docker" | "simulated";
   readonly paint: Paint;
 }
 
 /** What runs, where, and with what; ends with an empty line. */
-export function readyLines({ api, agents, data, host, engine, paint }: Readiness): string {
+export function readyLines({ api, agents, data, plaintext, host, engine, paint }: Readiness): string {
   const headline =
     host?.online === true
       ? `${paint("good", "Fairlead is ready.")} Ctrl-C ends it.`
@@ -22,7 +25,7 @@ export function readyLines({ api, agents, data, host, engine, paint }: Readiness
   return `${headline}
 
   API      ${api}
-  Agents   ${agents} ${paint("faint", "(this machine only: there is neither TLS nor API keys yet)")}
+  Agents   ${agents} ${plaintext ? paint("bad", "(both in PLAINTEXT, as you asked for)") : paint("faint", "(both with TLS)")}
   Data     ${escapeText(data)}
   Host     ${escapeText(host?.name ?? "none yet")}, ${engineText(host, engine, paint)}
 
@@ -44,6 +47,10 @@ function engineText(host: Host | undefined, engine: Readiness["engine"], paint: 
 /** What the lines to try depend on. */
 export interface NextSteps {
   readonly api: string;
+  /** The file with the certificate to trust it by. Undefined: none of its own. */
+  readonly ca: string | undefined;
+  /** The file with the first admin's key. Undefined: calls need no key. */
+  readonly keyFile: string | undefined;
   /** How people call the program here. */
   readonly programName: string;
   readonly host: Host | undefined;
@@ -51,18 +58,44 @@ export interface NextSteps {
 }
 
 /** What to try next, in another terminal. Without containers it begins with making one. */
-export function nextSteps({ api, programName, host, paint }: NextSteps): string {
-  const inClone = programName.startsWith("./");
-  const server = api === defaultApiServer ? "" : ` --server ${api}`;
+export function nextSteps(steps: NextSteps): string {
+  const { api, programName, host, paint } = steps;
+  const npx = programName.startsWith("./") ? "npx " : "";
+  const flags = clientFlags(steps);
   const list = `${api}/fairlead.container.v1.ContainerService/ListContainers`;
   const image = host?.facts?.simulated === true ? "nginx:1.29" : "IMAGE   # one that Docker has already";
+  const trust = steps.ca === undefined ? "" : ` --cacert ${quoted(steps.ca)}`;
+  const plain = api.startsWith("https:") ? "" : " --http2-prior-knowledge";
+  const key = steps.keyFile === undefined ? "" : ` -H "Authorization: Bearer ${keyIn(steps.keyFile)}"`;
   const lines = [
-    `${programName} ps -a${server}`,
-    `${programName} create${server} --name hello --start ${image}`,
-    `${programName} stop${server} hello`,
-    `${programName} events${server} --follow`,
-    `curl -H 'content-type: application/json' -d '{}' ${list}`,
-    `${inClone ? "npx " : ""}buf curl --http2-prior-knowledge -d '{}' ${list}`,
+    `${programName} ps -a${flags}`,
+    `${programName} create${flags} --name hello --start ${image}`,
+    `${programName} stop${flags} hello`,
+    `${programName} events${flags} --follow`,
+    `curl${trust}${key} -H 'content-type: application/json' -d '{}' ${list}`,
+    `${npx}buf curl${plain}${trust}${key} -d '{}' ${list}`,
   ];
   return `\n${paint("strong", "What to try next, in another terminal:")}\n${lines.map((line) => `  ${line}\n`).join("")}`;
+}
+
+// What lies in the usual folder the command line finds by itself.
+function clientFlags({ api, ca, keyFile }: NextSteps): string {
+  if (keyFile !== undefined) {
+    return isUsual(keyFile) ? "" : ` --key-file ${quoted(keyFile)}`;
+  }
+  const server = api === defaultApiServer ? "" : ` --server ${api}`;
+  return ca === undefined || isUsual(ca) ? server : `${server} --ca ${quoted(ca)}`;
+}
+
+// The key itself stays out of the terminal and of the shell's history.
+function keyIn(keyFile: string): string {
+  return `$(sed -n 's/.*"apiKey": *"\\([^"]*\\)".*/\\1/p' ${quoted(keyFile)})`;
+}
+
+function isUsual(path: string): boolean {
+  return resolve(path).startsWith(resolve(defaultDataFolder) + sep);
+}
+
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,19 +1,23 @@
 import type { Command } from "commander";
 import { createFairlead } from "../client/create-fairlead.ts";
 import type { Fairlead } from "../client/create-fairlead.ts";
+import { findAuthority } from "./authority-file.ts";
 import { wantsColours } from "./environment.ts";
 import type { Environment } from "./environment.ts";
+import { findCredentials } from "./key-file.ts";
 import { asFleetError, errorToJson, formatError } from "./output/error-text.ts";
 import { formatJson, formatJsonLine } from "./output/json.ts";
 import { createPaint } from "./output/paint.ts";
 import type { Paint } from "./output/paint.ts";
 
 /** Where the API listens unless somebody says otherwise. */
-export const defaultApiServer = "http://127.0.0.1:7080";
+export const defaultApiServer = "https://127.0.0.1:7080";
 
 /** What every command that calls the API can be told. */
 export interface ClientOptions {
   readonly server?: string;
+  readonly ca?: string;
+  readonly keyFile?: string;
   readonly json?: boolean;
 }
 
@@ -25,15 +29,17 @@ export class Invocation {
   readonly paint: Paint;
   #failed = false;
 
-  /** Throws `INVALID_ARGUMENT` when the server's address is none. To be closed. */
+  /** Throws `INVALID_ARGUMENT` when the server's address is none, or a key file cannot be used. To be closed. */
   constructor(environment: Environment, options: ClientOptions) {
-    const { FAIRLEAD_SERVER: server, FAIRLEAD_API_KEY: apiKey } = environment.env;
+    const { server = defaultApiServer, apiKey, ca: known } = findCredentials(options, environment);
+    const ca = findAuthority({ path: options.ca, known, server }, environment);
     this.environment = environment;
     this.json = options.json ?? false;
     this.paint = createPaint(wantsColours(environment));
     this.client = createFairlead({
-      server: options.server ?? (server || defaultApiServer),
-      ...(apiKey === undefined || apiKey === "" ? {} : { apiKey }),
+      server,
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(ca === undefined ? {} : { ca }),
     });
   }
 
@@ -93,6 +99,11 @@ export function writeError(environment: Environment, error: unknown, json: boole
 export function addClientOptions(command: Command): Command {
   return command
     .option("--server <url>", `the control plane's API (env FAIRLEAD_SERVER, default ${defaultApiServer})`)
+    .option(
+      "--key-file <path>",
+      "an API key, with its server (env FAIRLEAD_KEY_FILE, default the one in the data folder)",
+    )
+    .option("--ca <file>", "the certificate to trust it by, PEM (env FAIRLEAD_CA)")
     .option("--json", "print JSON: one document, or one a line for streams");
 }
 

@@ -89,6 +89,7 @@ function createProgram(args: readonly string[], line: CommandLine, parts: CliPar
     .version(parts.version, "-v, --version", "print the version")
     .helpOption("-h, --help", "print help, with examples")
     .addOption(new Option("--server <url>").hideHelp())
+    .addOption(new Option("--ca <file>").hideHelp())
     .addOption(new Option("--json").hideHelp())
     .enablePositionalOptions()
     .exitOverride()

@@ -4,6 +4,7 @@ import { createClient } from "@connectrpc/connect";
 import type { Client, Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { FleetError } from "../domain/errors.ts";
+import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
@@ -16,10 +17,12 @@ import { createFleetTransport } from "./fleet-transport.ts";
 
 /** How to reach a control plane. */
 export interface FairleadOptions {
-  /** Where its API listens: "http://127.0.0.1:7080", or "127.0.0.1:7080", which is the same. */
+  /** Where its API listens: "https://127.0.0.1:7080", or "127.0.0.1:7080", which is the same. Plaintext is "http://…". */
   readonly server: string;
   /** Sent as a bearer token. */
   readonly apiKey?: string;
+  /** PEM of the only authority whose certificates are taken. Default: those that this machine trusts. */
+  readonly ca?: string;
   /** How to speak: "connect" over HTTP/1.1, which every proxy lets pass, or "grpc" over HTTP/2. Default: "connect". */
   readonly protocol?: "connect" | "grpc";
   /**
@@ -41,6 +44,7 @@ export interface Fairlead extends Disposable {
   readonly containers: Client<typeof ContainerService>;
   readonly hosts: Client<typeof HostService>;
   readonly registrationTokens: Client<typeof RegistrationTokenService>;
+  readonly apiKeys: Client<typeof ApiKeyService>;
   readonly commands: Client<typeof CommandService>;
   readonly events: Client<typeof EventService>;
   /** Closes its connections, and ends what still runs on them. A later call opens new ones. */
@@ -50,7 +54,7 @@ export interface Fairlead extends Disposable {
 /** Makes a client. It connects with its first call. Throws `INVALID_ARGUMENT` when `server` is no address. */
 export function createFairlead(options: FairleadOptions): Fairlead {
   const server = serverUrl(options.server);
-  const { transport: inner, close } = connect(server, options.protocol ?? "connect");
+  const { transport: inner, close } = connect(server, options.protocol ?? "connect", options.ca);
   const transport = createFleetTransport(inner, {
     server,
     apiKey: options.apiKey,
@@ -64,6 +68,7 @@ export function createFairlead(options: FairleadOptions): Fairlead {
     containers: createClient(ContainerService, transport),
     hosts: createClient(HostService, transport),
     registrationTokens: createClient(RegistrationTokenService, transport),
+    apiKeys: createClient(ApiKeyService, transport),
     commands: createClient(CommandService, transport),
     events: createClient(EventService, transport),
     close,
@@ -76,15 +81,16 @@ interface Connection {
   close(): void;
 }
 
-function connect(baseUrl: string, protocol: "connect" | "grpc"): Connection {
+function connect(baseUrl: string, protocol: "connect" | "grpc", ca: string | undefined): Connection {
+  const trust = ca === undefined ? {} : { ca };
   if (protocol === "grpc") {
-    const sessionManager = new Http2SessionManager(baseUrl);
+    const sessionManager = new Http2SessionManager(baseUrl, undefined, trust);
     return {
       transport: createGrpcTransport({ baseUrl, sessionManager }),
       close: () => sessionManager.abort(),
     };
   }
-  const agent = new (baseUrl.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true });
+  const agent = new (baseUrl.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true, ...trust });
   return {
     transport: createConnectTransport({ baseUrl, httpVersion: "1.1", nodeOptions: { agent } }),
     close: () => agent.destroy(),
@@ -92,12 +98,12 @@ function connect(baseUrl: string, protocol: "connect" | "grpc"): Connection {
 }
 
 function serverUrl(text: string): string {
-  const written = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const written = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`;
   const url = URL.canParse(written) ? new URL(written) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === "") {
     throw new FleetError(
       "INVALID_ARGUMENT",
-      `"${text}" is not the address of a control plane; it looks like http://127.0.0.1:7080`,
+      `"${text}" is not the address of a control plane; it looks like https://127.0.0.1:7080`,
     );
   }
   return url.href.replace(/\/$/, "");

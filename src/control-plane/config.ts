@@ -57,13 +57,21 @@ export const defaultAgentsListen: ListenAddress = { host: "127.0.0.1", port: 744
 export const defaultApiListen: ListenAddress = { host: "127.0.0.1", port: 7080 };
 
 /**
- * Refuses an address that others can reach: without TLS and keys whoever reaches a listener may do anything. Throws
- * INVALID_ARGUMENT.
+ * Refuses to let others in where nothing keeps them out: an API without keys, and plaintext that nobody asked for (`tls` left out, not "off")
+ * are for loopback addresses only. Throws INVALID_ARGUMENT.
  */
-export function requireLoopback(what: string, { host, port }: ListenAddress): void {
+export function requireSafeAddresses(config: ControlPlaneConfig): void {
+  const { tls, access, agentsListen = defaultAgentsListen, apiListen = defaultApiListen } = config;
+  if (tls === undefined) requireLoopback("the agents' listener", agentsListen, "it has no TLS");
+  if (tls === undefined || access !== "keys") {
+    requireLoopback("the API", apiListen, access === "keys" ? "it has no TLS" : "it asks for no API keys");
+  }
+}
+
+function requireLoopback(what: string, { host, port }: ListenAddress, why: string): void {
   if (host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)) return;
   throw new FleetError(
     "INVALID_ARGUMENT",
-    `${what} would listen on ${host}:${port}, which others can reach, and this version has neither TLS nor keys yet; choose a loopback address such as 127.0.0.1:${port}`,
+    `${what} would listen on ${host}:${port}, which others can reach, and ${why}; choose a loopback address such as 127.0.0.1:${port}`,
   );
 }

@@ -18,7 +18,7 @@ import {
   defaultAgentsListen,
   defaultApiListen,
   type ListenAddress,
-  requireLoopback,
+  requireSafeAddresses,
 } from "./config.ts";
 import { openCertificateFiles } from "./certificates/certificate-files.ts";
 import { Access } from "./access/access.ts";
@@ -75,8 +75,7 @@ export interface ControlPlane {
 export async function startControlPlane(config: ControlPlaneConfig): Promise<ControlPlane> {
   const agentsListen = config.agentsListen ?? defaultAgentsListen;
   const apiListen = config.apiListen ?? defaultApiListen;
-  requireLoopback("the agents' listener", agentsListen);
-  requireLoopback("the API", apiListen);
+  requireSafeAddresses(config);
   // Before anything of another control plane's is touched.
   const lock = lockFolder(config.dataDir);
   let storage: Storage | undefined;

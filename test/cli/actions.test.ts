@@ -246,7 +246,7 @@ fairlead: locked: the agent\\x1b[2J runs in it (PROTECTED_CONTAINER, command c-9
     assert.equal(code, 1);
     assert.equal(
       stderr,
-      "fairlead: the control plane at http://127.0.0.1:1 cannot be reached (ECONNREFUSED) (SERVER_UNREACHABLE)\n" +
+      "fairlead: the control plane at https://127.0.0.1:1 cannot be reached (ECONNREFUSED) (SERVER_UNREACHABLE)\n" +
         "  Start one with `fairlead up`, or say where yours is with --server or FAIRLEAD_SERVER: https://… with TLS, http://… without.\n",
     );
   });

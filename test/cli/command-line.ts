@@ -31,6 +31,9 @@ export interface Outcome {
 /** The moment at which all of these tests take place. */
 export const nowMs = Date.UTC(2026, 0, 31, 12);
 
+/** A data folder that is not there, so that nothing of the person who runs the tests is found. */
+const noFolder = "/nonexistent/fairlead-data";
+
 const started: ApiServer[] = [];
 
 /** Serves answers on a real port, with everything around them that the real API has. `closeApis` ends it. */
@@ -72,7 +75,7 @@ export async function fairlead(
   const server = await serveAnswers(answers);
   return await fairleadAlone(args, {
     ...surroundings,
-    env: { FAIRLEAD_SERVER: server, ...surroundings.env },
+    env: { FAIRLEAD_SERVER: server, FAIRLEAD_DATA: noFolder, ...surroundings.env },
   });
 }
 
@@ -85,7 +88,7 @@ export async function fairleadAlone(
   const code = await runCli(
     args,
     {
-      env: {},
+      env: { FAIRLEAD_DATA: noFolder },
       stdout: { write: (text) => (written.stdout += text) },
       stderr: { write: (text) => (written.stderr += text) },
       isTTY: false,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -74,12 +74,15 @@ describe("the program as a process", function () {
     const hosts: string[] = [];
     for (const start of [1, 2]) {
       const up = startProgram(["up", "--engine", "simulated", "--data", data, ...anyPorts]);
-      const [, api = ""] = await up.until(/API +(http:\S+)/);
+      const [, api = ""] = await up.until(/API +(https:\S+)/);
       await up.until(/What to try next/);
       assert.match(up.written.stdout, /Fairlead is ready[\s\S]*SIMULATED[\s\S]*CONTAINER ID[\s\S]*web-1/);
-      const { stdout } = await runProgram(["hosts", "--json"], { FAIRLEAD_SERVER: api });
+      const { stdout } = await runProgram(["hosts", "--json"], { FAIRLEAD_SERVER: api, FAIRLEAD_DATA: data });
       hosts.push(...(JSON.parse(stdout) as { id: string }[]).map(({ id }) => id));
-      const { stdout: tokens } = await runProgram(["token", "ls", "--json"], { FAIRLEAD_SERVER: api });
+      const { stdout: tokens } = await runProgram(["token", "ls", "--json"], {
+        FAIRLEAD_SERVER: api,
+        FAIRLEAD_DATA: data,
+      });
       assert.equal((JSON.parse(tokens) as unknown[]).length, 1, `start ${start}`);
       up.child.kill("SIGINT");
       assert.equal(await up.ended(), 0, up.written.stderr);
@@ -106,9 +109,10 @@ describe("the program as a process", function () {
 
   it("serve and agent work as two processes, and the log is JSON in a pipe", async () => {
     const serve = startProgram(["serve", "--data", join(data, "server"), ...anyPorts]);
-    const [, api = ""] = await serve.until(/"api":"(http:[^"]+)"/, "stderr");
+    const [, api = ""] = await serve.until(/"api":"(https:[^"]+)"/, "stderr");
     const [, agents = ""] = await serve.until(/"agents":"([^"]+)"/, "stderr");
-    const token = (await runProgram(["token", "create", "--server", api])).stdout.trim();
+    const reach = { FAIRLEAD_SERVER: api, FAIRLEAD_DATA: join(data, "server") };
+    const token = (await runProgram(["token", "create"], reach)).stdout.trim();
     const agentFlags = [
       "agent",
       "--engine",
@@ -122,7 +126,7 @@ describe("the program as a process", function () {
     ];
     const agent = startProgram(agentFlags, { FAIRLEAD_TOKEN: token });
     await serve.until(/"msg":"(online|session opened)"/, "stderr");
-    assert.match((await runProgram(["ps", "--server", api])).stdout, /^north /m);
+    assert.match((await runProgram(["ps"], reach)).stdout, /^north /m);
     for (const program of [agent, serve]) {
       program.child.kill("SIGTERM");
       assert.equal(await program.ended(), 0, program.written.stderr);
@@ -139,8 +143,12 @@ describe("the program as a process", function () {
     assert.equal(without.code, 1);
     assert.match(without.stderr, /^fairlead: agent: token is needed.*\(INVALID_ARGUMENT\)/m);
     const serve = startProgram(["serve", "--data", join(data, "server"), ...anyPorts]);
+    const [, api = ""] = await serve.until(/"api":"([^"]+)"/, "stderr");
     const [, agents = ""] = await serve.until(/"agents":"([^"]+)"/, "stderr");
-    const wrong = await runProgram([...flags, "--server", agents, "--token", `fl1.none.${"x".repeat(43)}`]);
+    const reach = { FAIRLEAD_DATA: join(data, "server"), FAIRLEAD_SERVER: api };
+    const token = (await runProgram(["token", "create"], reach)).stdout.trim();
+    const forged = token.replace(/[^.]+$/, "x".repeat(43));
+    const wrong = await runProgram([...flags, "--server", agents, "--token", forged]);
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /UNAUTHENTICATED/);
   });
@@ -152,16 +160,64 @@ describe("the program as a process", function () {
     for (const flag of ["--api-listen", "--agents-listen"]) {
       const { code, stdout, stderr } = await runProgram(["up", "--data", data, ...anyPorts, flag, address]);
       assert.deepEqual([code, stdout], [1, ""]);
-      assert.match(stderr, new RegExp(`^fairlead: ${address} is in use by another program.*--api-listen`));
+      assert.match(stderr, new RegExp(`^fairlead: ${address} is in use by another program.*${flag}`));
     }
     taken.close();
   });
 
-  it("refuses addresses that others can reach, while there is neither TLS nor keys", async () => {
-    for (const flag of ["--api-listen", "--agents-listen"]) {
-      const { code, stderr } = await runProgram(["serve", "--data", data, ...anyPorts, flag, "0.0.0.0:0"]);
-      assert.equal(code, 1);
-      assert.match(stderr, /^fairlead: .*neither TLS nor keys yet.*\(INVALID_ARGUMENT\)/);
+  it("refuses an API that others can reach without a key", async () => {
+    const line = ["serve", "--data", data, ...anyPorts, "--api-listen", "0.0.0.0:0"];
+    const { code, stderr } = await runProgram(line);
+    assert.equal(code, 1);
+    assert.match(stderr, /^fairlead: the API would listen on 0\.0\.0\.0:0.*\(INVALID_ARGUMENT\)/m);
+  });
+
+  it("V07 has TLS from the first start, trusts nothing else, and says plaintext at every start that asks for it", async () => {
+    const serve = startProgram(["serve", "--data", data, ...anyPorts, "--agents-listen", "0.0.0.0:0"]);
+    const [, api = ""] = await serve.until(/"api":"(https:[^"]+)"/, "stderr");
+    const [stranger, plain, trusting] = await Promise.all([
+      runProgram(["ps", "--server", api, "--json"]),
+      runProgram(["ps", "--server", api.replace("https:", "http:"), "--json"]),
+      runProgram(["ps", "--server", api, "--ca", join(data, "tls/ca.crt")]),
+    ]);
+    assert.match(stranger.stderr, /"reason":"UNTRUSTED_SERVER"/);
+    assert.match(plain.stderr, /"reason":"SERVER_UNREACHABLE"/);
+    assert.equal(trusting.code, 0, trusting.stderr);
+    serve.child.kill("SIGTERM");
+    assert.equal(await serve.ended(), 0);
+    for (const [flags, env] of [
+      [["--insecure"], {}],
+      [[], { FAIRLEAD_INSECURE: "true" }],
+    ] as const) {
+      const insecure = startProgram(["serve", "--data", data, ...anyPorts, ...flags], env);
+      const [, plaintext = ""] = await insecure.until(/"api":"(http:[^"]+)"/, "stderr");
+      assert.match(insecure.written.stderr, /PLAINTEXT/);
+      assert.equal((await runProgram(["ps"], { FAIRLEAD_SERVER: plaintext })).code, 0);
+      insecure.child.kill("SIGTERM");
+      assert.equal(await insecure.ended(), 0);
     }
+  });
+
+  it("V07 refuses TLS settings that do not go together, before anything is made", async () => {
+    for (const [flags, env] of [
+      [["--tls-cert", "a"], {}],
+      [["--insecure", "--tls-cert", "a", "--tls-key", "b"], {}],
+      [["--advertise", "a b"], {}],
+      [[], { FAIRLEAD_INSECURE: "maybe" }],
+    ] as const) {
+      const { code } = await runProgram(["serve", "--data", join(data, "none"), ...anyPorts, ...flags], env);
+      assert.equal(code, 2, flags.join(" "));
+    }
+    assert.equal(existsSync(join(data, "none")), false);
+  });
+
+  it("a second control plane on a data folder says that it is in use", async () => {
+    const first = startProgram(["serve", "--data", data, ...anyPorts]);
+    await first.until(/"api":/, "stderr");
+    const { code, stderr } = await runProgram(["serve", "--data", data, ...anyPorts]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^fairlead: the data folder .* is in use by another control plane.*--data/m);
+    first.child.kill("SIGTERM");
+    assert.equal(await first.ended(), 0);
   });
 });

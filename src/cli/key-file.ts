@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { FleetError } from "../domain/errors.ts";
+import type { Environment } from "./environment.ts";
+
+/** What a key file says, or what is said in its place. */
+export interface Credentials {
+  /** The API's URL. */
+  readonly server?: string;
+  readonly apiKey?: string;
+  /** The certificate of the authority to trust, PEM. */
+  readonly ca?: string;
+}
+
+/** What a person said of it on the command line. */
+export interface CredentialOptions {
+  readonly server?: string | undefined;
+  readonly keyFile?: string | undefined;
+}
+
+const defaultDataFolder = "./fairlead-data";
+
+/**
+ * Where the API is, and what to show it. A flag wins over its variable, and both over a key file: the one that is
+ * named (`--key-file`, FAIRLEAD_KEY_FILE), or else the control plane's own in the data folder, if this machine has one.
+ * What that one says is left out when another server is called, because its key is none of that server's business.
+ * Throws INVALID_ARGUMENT when a file that was named cannot be used.
+ */
+export function findCredentials(options: CredentialOptions, { env }: Environment): Credentials {
+  const server = options.server ?? given(env["FAIRLEAD_SERVER"]);
+  const named = options.keyFile ?? given(env["FAIRLEAD_KEY_FILE"]);
+  const file = named === undefined ? ownKeyFile(env, server) : readKeyFile(named);
+  const apiKey = given(env["FAIRLEAD_API_KEY"]);
+  return {
+    ...file,
+    ...(server === undefined ? {} : { server }),
+    ...(apiKey === undefined ? {} : { apiKey }),
+  };
+}
+
+function ownKeyFile(env: Environment["env"], server: string | undefined): Credentials {
+  let file: Credentials;
+  try {
+    file = readKeyFile(join(given(env["FAIRLEAD_DATA"]) ?? defaultDataFolder, "admin.key"));
+  } catch {
+    // Nobody asked for it.
+    return {};
+  }
+  return server === undefined || isSamePlace(server, file.server ?? "") ? file : {};
+}
+
+function readKeyFile(path: string): Credentials {
+  try {
+    const found = JSON.parse(readFileSync(path, "utf8")) as Readonly<Record<string, unknown>> | null;
+    const { server, apiKey, ca } = found ?? {};
+    if (typeof apiKey !== "string") throw new Error('it has no "apiKey"');
+    return {
+      apiKey,
+      ...(typeof server === "string" ? { server } : {}),
+      ...(typeof ca === "string" ? { ca } : {}),
+    };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new FleetError("INVALID_ARGUMENT", `the key file ${path} cannot be used: ${why}`);
+  }
+}
+
+function given(value: string | undefined): string | undefined {
+  return value === "" ? undefined : value;
+}
+
+function isSamePlace(one: string, other: string): boolean {
+  return placeOf(one) === placeOf(other);
+}
+
+// A machine calls itself by several names, and a server may be written without its scheme.
+function placeOf(server: string): string {
+  const bare = server.replace(/^[a-z]+:\/\//i, "").replace(/\/$/, "");
+  return bare.toLowerCase().replace(/^(localhost|\[::1\])(?=:|$)/, "127.0.0.1");
+}
