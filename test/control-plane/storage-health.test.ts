@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
+import { Health, HealthCheckResponse_ServingStatus } from "../../src/gen/grpc/health/v1/health_pb.js";
+import { killChildren, startChild } from "../storage/child-process.ts";
+import { eventually } from "../support/control-plane-harness.ts";
+
+describe("the health of the storage", () => {
+  afterEach(killChildren);
+
+  it("L08 C36 a disk that is full is told at once on /readyz and by gRPC health, reads go on, and room is noticed", async function () {
+    this.timeout(60_000);
+    if (!existsSync("/usr/bin/prlimit")) this.skip();
+    const folder = mkdtempSync(join(tmpdir(), "fairlead-full-"));
+    // 3,000 blocks of 512 or 1,024 bytes, by the shell.
+    const limited = ["/bin/sh", "-c", 'ulimit -S -f 3000; exec "$@"', "sh"];
+    const script = "../../control-plane/processes/serve-until-full.ts";
+    const child = startChild(script, [folder], limited);
+    try {
+      const { port, pid } = JSON.parse((await child.line()) ?? "{}") as { port: number; pid: number };
+      const baseUrl = `http://127.0.0.1:${port}`;
+      const transport = createConnectTransport({ baseUrl, httpVersion: "1.1" });
+      const readiness = async () => {
+        const answer = await fetch(`${baseUrl}/readyz`);
+        const { parts } = (await answer.json()) as { parts: Record<string, string> };
+        return [answer.status, parts["storage"]];
+      };
+      assert.deepEqual(await readiness(), [200, "SERVING"]);
+      child.process.stdin.write("fill\n");
+      assert.equal(await child.line(), "full");
+      // Where a token does not fit, the probe may once or twice still find room.
+      await eventually(async () => (await readiness())[0] === 503, "it says that it does not serve");
+      await delay(1_500);
+      assert.deepEqual(await readiness(), [503, "NOT_SERVING"]);
+      const { status } = await createClient(Health, transport).check({ service: "storage" });
+      assert.equal(status, HealthCheckResponse_ServingStatus.NOT_SERVING);
+      assert.equal((await fetch(`${baseUrl}/healthz`)).status, 200);
+      assert.deepEqual((await createClient(HostService, transport).listHosts({})).hosts, []);
+      spawnSync("prlimit", ["--pid", `${pid}`, "--fsize=unlimited"]);
+      await eventually(async () => (await readiness())[0] === 200, "it works again, with nobody asking");
+    } finally {
+      child.process.stdin.end();
+      await child.ended;
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
