@@ -6,6 +6,7 @@ import { ContainerService } from "../gen/fairlead/container/v1/container_service
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
+import { FleetError } from "../domain/errors.ts";
 import { noCaDigest } from "../domain/registration-token.ts";
 import { type Clock, systemClock } from "../resilience/clock.ts";
 import { TimerWheel } from "../resilience/timer-wheel.ts";
@@ -20,8 +21,8 @@ import {
   type ListenAddress,
   requireSafeAddresses,
 } from "./config.ts";
-import { openCertificateFiles } from "./certificates/certificate-files.ts";
 import { Access } from "./access/access.ts";
+import { openCertificateFiles } from "./certificates/certificate-files.ts";
 import { openOwnAuthority } from "./certificates/own-authority.ts";
 import type { TlsIdentity } from "./certificates/tls-identity.ts";
 import { CommandJournal } from "./dispatch/command-journal.ts";
@@ -34,12 +35,13 @@ import { listenFailure } from "./listen-failure.ts";
 import { EventLog } from "./events/event-log.ts";
 import { FleetInventory } from "./inventory/fleet-inventory.ts";
 import { AgentStreams } from "./session/agent-streams.ts";
+import { KeyRotations } from "./session/key-rotations.ts";
 import { type AgentsListener, startAgentsListener } from "./session/agents-listener.ts";
 import { SessionRegistry, type Sessions } from "./session/session-registry.ts";
 import { defaultSessionSettings } from "./session/session-settings.ts";
+import { createApiKeyService } from "./services/api-key-service.ts";
 import { createCommandService } from "./services/command-service.ts";
 import { createContainerService } from "./services/container-service.ts";
-import { createApiKeyService } from "./services/api-key-service.ts";
 import { createEventService } from "./services/event-service.ts";
 import { createHostService } from "./services/host-service.ts";
 import { createRegistrationTokenService } from "./services/registration-token-service.ts";
@@ -52,10 +54,10 @@ export interface ControlPlane {
   readonly apiAddress: ListenAddress;
   /** PEM of the authority that callers and agents trust it by. Undefined: there is no TLS. */
   readonly authorityCertificate: string | undefined;
-  /** Creates a registration token for one agent, for whoever starts both in one process. */
-  createToken(description: string): Promise<string>;
   /** Where the first admin's key is. Undefined: calls need no key. */
   readonly keyFile: string | undefined;
+  /** Creates a registration token for one agent, for whoever starts both in one process. */
+  createToken(description: string): Promise<string>;
   /** For benchmarks and tests that go past the API. */
   readonly dispatcher: Dispatcher;
   readonly sessions: Sessions;
@@ -150,6 +152,7 @@ async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Me
     caDigest: () => tls?.authorityDigest ?? noCaDigest,
   });
   const settings = { ...defaultSessionSettings, ...config.session };
+  const rotations = new KeyRotations({ ...base, sessions, events });
   const streams = new AgentStreams({
     ...base,
     enrolment,
@@ -157,6 +160,7 @@ async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Me
     inventory,
     events,
     traffic: dispatcher,
+    rotations,
     settings,
     observer: metrics.sessions,
   });
@@ -173,14 +177,15 @@ async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Me
     ...base,
     metrics,
     tls,
+    access,
+    keys: access.keys,
     events,
     inventory,
     sessions,
-    access,
-    keys: access.keys,
     journal,
     dispatcher,
     tokens,
+    rotations,
     streams,
     retention: new Retention({
       ...base,
@@ -189,6 +194,17 @@ async function furnish(config: ControlPlaneConfig, storage: Storage, metrics: Me
     }),
     health: new HealthStates(),
   };
+}
+
+// Their agents were deleted or replaced, and the process ended before their commands did.
+async function abandonOrphans(
+  journal: CommandJournal,
+  dispatcher: Dispatcher,
+  inventory: FleetInventory,
+): Promise<void> {
+  const agents = new Set(inventory.hosts().map(({ agentId }) => agentId));
+  const orphaned = new Set(journal.allOpen().map(({ agentId }) => agentId)).difference(agents);
+  for (const agentId of orphaned) await dispatcher.hostRemoved(agentId);
 }
 
 async function openTls(
@@ -212,6 +228,7 @@ function routes(rooms: Rooms): (router: ConnectRouter) => void {
       .service(ContainerService, createContainerService(rooms))
       .service(HostService, createHostService(rooms))
       .service(RegistrationTokenService, createRegistrationTokenService(rooms))
+      .service(ApiKeyService, createApiKeyService(rooms))
       .service(CommandService, createCommandService(rooms))
       .service(EventService, createEventService(rooms));
 }
@@ -226,8 +243,7 @@ async function open(
   const agents = await startAgentsListener({
     ...agentsListen,
     tls: rooms.tls,
-    take: (call) => streams.take(call),
-      .service(ApiKeyService, createApiKeyService(rooms))
+    take: (call, disconnect) => streams.take(call, disconnect),
   }).catch((error: unknown) => {
     throw listenFailure(error, agentsListen, "--agents-listen");
   });
@@ -248,10 +264,18 @@ async function open(
     throw listenFailure(error, apiListen, "--api-listen");
   }
   const running = new Running(config, rooms, agents, api);
+  try {
+    await rooms.access.writeKeyFile(urlFromHere(api.address, rooms.tls), rooms.tls?.authorityCertificate);
+  } catch (error) {
+    // Closes the storage too, which may be closed twice.
+    await running.close(0);
+    throw error;
+  }
   return {
     agentsAddress: { host: agents.host, port: agents.port },
     apiAddress: api.address,
     authorityCertificate: rooms.tls?.authorityCertificate,
+    keyFile: rooms.access.keyFile,
     async createToken(description) {
       const created = await rooms.tokens.create({
         description,
@@ -263,19 +287,18 @@ async function open(
       return created.token;
     },
     dispatcher: rooms.dispatcher,
-  try {
-    await rooms.access.writeKeyFile(urlFromHere(api.address, rooms.tls), rooms.tls?.authorityCertificate);
-  } catch (error) {
-    // Closes the storage too, which may be closed twice.
-    await running.close(0);
-    throw error;
-  }
     sessions: rooms.sessions,
     inventory: rooms.inventory,
     events: rooms.events,
     close: (graceMs = 10_000) => running.close(graceMs),
-    keyFile: rooms.access.keyFile,
   };
+}
+
+// An address that stands for all of the machine's own is none to connect to.
+function urlFromHere({ host, port }: ListenAddress, tls: TlsIdentity | undefined): string {
+  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  const authority = reachable.includes(":") ? `[${reachable}]` : reachable;
+  return `${tls === undefined ? "http" : "https"}://${authority}:${port}`;
 }
 
 // How often a database that failed is tried again.
@@ -293,13 +316,6 @@ class Running {
   #closing: Promise<void> | undefined;
 
   constructor(config: ControlPlaneConfig, rooms: Rooms, agents: AgentsListener, api: ApiServer) {
-// An address that stands for all of the machine's own is none to connect to.
-function urlFromHere({ host, port }: ListenAddress, tls: TlsIdentity | undefined): string {
-  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-  const authority = reachable.includes(":") ? `[${reachable}]` : reachable;
-  return `${tls === undefined ? "http" : "https"}://${authority}:${port}`;
-}
-
     this.#config = config;
     this.#rooms = rooms;
     this.#agents = agents;
@@ -338,6 +354,7 @@ function urlFromHere({ host, port }: ListenAddress, tls: TlsIdentity | undefined
     await this.#api.close();
     await streams.close();
     await this.#agents.close();
+    await this.#rooms.access.close();
     await retention.close();
     this.#rooms.tls?.close();
     await storage.close();
@@ -353,7 +370,6 @@ function urlFromHere({ host, port }: ListenAddress, tls: TlsIdentity | undefined
 async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
-    await this.#rooms.access.close();
   signal.addEventListener("abort", () => resolve(), { once: true });
   await promise;
 }

@@ -25,6 +25,8 @@ export interface ConnectionPortOptions {
 export interface ConnectionPort {
   readonly address: { readonly host: string; readonly port: number };
   readonly connectionCount: number;
+  /** Cuts the connection from there, "address:port", if there is one. */
+  disconnect(peer: string): void;
   /** Takes no new connection. */
   stopAccepting(): void;
   /** Resolves as soon as no connection is open. */
@@ -54,6 +56,11 @@ export async function openConnectionPort(options: ConnectionPortOptions): Promis
     address,
     get connectionCount() {
       return sockets.size;
+    },
+    disconnect(peer) {
+      for (const socket of sockets) {
+        if (`${socket.remoteAddress}:${socket.remotePort}` === peer) socket.destroy();
+      }
     },
     stopAccepting,
     emptied: () => sockets.emptied(),

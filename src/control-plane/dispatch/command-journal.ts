@@ -100,6 +100,11 @@ export class CommandJournal {
     return this.open(commandId) ?? (await this.#storage.commands.get(commandId));
   }
 
+  /** Which of these commands are known and were for this agent. */
+  ofAgent(agentId: string, commandIds: readonly string[]): Promise<string[]> {
+    return this.#storage.commands.ofAgent(agentId, commandIds);
+  }
+
   /** Writes a new command. Resolves when it is committed; until then it does not exist. */
   async add(record: CommandRecord): Promise<void> {
     await this.#storage.commit({ commands: [record] });

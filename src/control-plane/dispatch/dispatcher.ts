@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { validate as isUuid } from "uuid";
 import { FleetError } from "../../domain/errors.ts";
 import type { Acceptance, CommandResult } from "../../gen/fairlead/agent/v1/command_pb.js";
 import type { Hello } from "../../gen/fairlead/agent/v1/handshake_pb.js";
@@ -192,8 +193,7 @@ export class Dispatcher implements CommandTraffic {
 
   async settled(agentId: string, heldCommandIds: readonly string[]): Promise<string[]> {
     const ended = heldCommandIds.filter((id) => this.#journal.open(id) === undefined);
-    const known = await Promise.all(ended.map((id) => this.#journal.find(id)));
-    return known.flatMap((record) => (record?.agentId === agentId ? [record.id] : []));
+    return this.#journal.ofAgent(agentId, ended);
   }
 
   opened(session: AgentSession, hello: Hello): void {
@@ -253,12 +253,16 @@ export class Dispatcher implements CommandTraffic {
 
   /**
    * A result that nobody waits for: of a read that was given up, or of a command that has ended already. The agent may
-   * forget it, unless it is about another agent's command: then this one has no say.
+   * forget it, unless it is about another agent's command: then this one has no say. An id that was never given is not repeated to it.
    */
   async #stray(session: AgentSession, commandId: string): Promise<void> {
     this.#strayResults += 1;
     this.#observer.strayResult();
     const { agentId } = session.identity;
+    if (!isUuid(commandId)) {
+      session.logger.warn("a result for no command");
+      return;
+    }
     try {
       const record = await this.#journal.find(commandId);
       const foreign = record !== undefined && record.agentId !== agentId;

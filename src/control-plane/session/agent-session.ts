@@ -7,9 +7,9 @@ import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
 import { FrameWriter } from "../../rpc/frame-writer.ts";
-import { grpcErrorFrom } from "../../rpc/grpc-error.ts";
 import type { AgentCall } from "./agent-call.ts";
 import { ClockOffset } from "./clock-offset.ts";
+import { type Disconnect, endCall } from "./end-call.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
 /** Which session this is. */
@@ -31,6 +31,8 @@ export interface SessionIdentity {
 export interface SessionParts {
   readonly identity: SessionIdentity;
   readonly call: AgentCall;
+  /** Cuts the connection of a peer that does not read how its session ended. Without: it is left to itself. */
+  readonly disconnect?: Disconnect | undefined;
   readonly settings: SessionSettings;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
@@ -45,7 +47,6 @@ const frameFieldNumber = AgentStreamResponseSchema.field.frame.number;
  * the agent was silent for longer than its lease, or somebody called `end`. From then on nothing is sent.
  */
 export class AgentSession {
-  readonly identity: SessionIdentity;
   /** Resolves with the reason when the session has ended. Never rejects. */
   readonly ended: Promise<FleetError>;
   readonly logger: Logger;
@@ -54,11 +55,12 @@ export class AgentSession {
   readonly #parts: SessionParts;
   readonly #writer: FrameWriter;
   readonly #resolveEnded: (reason: FleetError) => void;
-  #heardAt: number;
   #identity: SessionIdentity;
+  #heardAt: number;
   #sentAt: number;
   #lease: WheelTimer;
   #heartbeat: WheelTimer;
+  #leaseHeld = false;
   #over = false;
 
   constructor(parts: SessionParts) {
@@ -84,8 +86,6 @@ export class AgentSession {
     this.#heartbeat = parts.wheel.schedule(this.#heartbeatDelay(), () => this.#beat());
   }
 
-  /** Whether it has ended. */
-  get over(): boolean {
   /** Which session it is. */
   get identity(): SessionIdentity {
     return this.#identity;
@@ -96,6 +96,8 @@ export class AgentSession {
     this.#identity = { ...this.#identity, hostName };
   }
 
+  /** Whether it has ended. */
+  get over(): boolean {
     return this.#over;
   }
 
@@ -127,6 +129,15 @@ export class AgentSession {
     this.#heardAt = this.#parts.clock.monotonic();
   }
 
+  /**
+   * Whether silence counts: not while we do not read what the agent sends. A connection that is lost meanwhile is found by HTTP/2's own
+   * PINGs. Let go of, the lease begins anew.
+   */
+  holdLease(held: boolean): void {
+    this.#leaseHeld = held;
+    this.renew();
+  }
+
   /** Waits until all that was sent is on its way, or the session is over. */
   flushed(): Promise<void> {
     return this.#writer.drained();
@@ -139,15 +150,13 @@ export class AgentSession {
     this.#lease.cancel();
     this.#heartbeat.cancel();
     this.#writer.close();
-    this.#parts.call.emit("error", grpcErrorFrom(reason, this.logger));
-    // What still arrives is read and thrown away, so that the stream can end.
-    this.#parts.call.resume();
+    endCall(this.#parts.call, reason, { ...this.#parts, logger: this.logger });
     this.#resolveEnded(reason);
   }
 
   #checkLease(): void {
     const { leaseMs } = this.#parts.settings;
-    const silentMs = this.#parts.clock.monotonic() - this.#heardAt;
+    const silentMs = this.#leaseHeld ? 0 : this.#parts.clock.monotonic() - this.#heardAt;
     if (silentMs >= leaseMs) {
       this.end(new FleetError("LEASE_EXPIRED", `the agent was silent for ${Math.round(silentMs)} ms`));
       return;

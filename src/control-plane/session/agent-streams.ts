@@ -8,7 +8,6 @@ import type { Hello } from "../../gen/fairlead/agent/v1/handshake_pb.js";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
-import { grpcErrorFrom } from "../../rpc/grpc-error.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Enrolment } from "../enrolment/enrolment.ts";
 import type { EventLog } from "../events/event-log.ts";
@@ -17,8 +16,10 @@ import { type AgentCall, sendMessage } from "./agent-call.ts";
 import { AgentSession, type SessionIdentity } from "./agent-session.ts";
 import { CloneGuard } from "./clone-guard.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
+import { type Disconnect, endCall } from "./end-call.ts";
 import { FrameIntake } from "./frame-intake.ts";
 import type { Handshaken } from "./handshake.ts";
+import type { KeyRotations } from "./key-rotations.ts";
 import { Reception } from "./reception.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -32,6 +33,7 @@ export interface AgentStreamsParts {
   readonly inventory: FleetInventory;
   readonly events: EventLog;
   readonly traffic: CommandTraffic;
+  readonly rotations?: Pick<KeyRotations, "proved">;
   readonly settings: SessionSettings;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
@@ -63,9 +65,14 @@ export class AgentStreams {
     return this.#reception.size;
   }
 
-  /** Takes a new stream. Never throws; whatever goes wrong ends the stream with its reason. */
-  take(call: AgentCall): void {
-    const done = this.#serve(call).catch((error: unknown) => this.#refuse(call, error));
+  /**
+   * Takes a new stream. Never throws; whatever goes wrong ends the stream with its reason, and the connection of a peer that does not read
+   * it by `disconnect`.
+   */
+  take(call: AgentCall, disconnect?: Disconnect): void {
+    const done = this.#serve(call, disconnect).catch((error: unknown) =>
+      this.#refuse(call, error, disconnect),
+    );
     this.#running.add(done);
     void done.finally(() => this.#running.delete(done));
   }
@@ -90,32 +97,34 @@ export class AgentStreams {
     await Promise.all(this.#running);
   }
 
-  async #serve(call: AgentCall): Promise<void> {
+  async #serve(call: AgentCall, disconnect: Disconnect | undefined): Promise<void> {
     if (this.#draining !== undefined) throw this.#draining;
     const handshaken = await this.#reception.receive(call);
-    const session = await this.#open(call, handshaken);
+    const session = await this.#open(call, handshaken, disconnect);
     const reason = await session.ended;
     await this.#farewell(session, reason);
   }
 
-  #refuse(call: AgentCall, error: unknown): void {
-    const { logger } = this.#parts;
+  #refuse(call: AgentCall, error: unknown, disconnect: Disconnect | undefined): void {
+    const { logger, wheel } = this.#parts;
     this.#observer.refused(error instanceof FleetError ? error.reason : "INTERNAL");
     if (error instanceof FleetError) {
       const { reason, message, cause } = error;
       logger.info({ address: call.getPeer(), reason, cause }, `an agent's stream was refused: ${message}`);
     }
-    call.emit("error", grpcErrorFrom(error, logger));
-    // What still arrives is read and thrown away, so that the stream can end.
-    call.resume();
+    endCall(call, error, { logger, wheel, disconnect });
   }
 
   /** The epoch is stored before the welcome is sent, and the older session is over before this one takes commands. */
-  async #open(call: AgentCall, handshaken: Handshaken): Promise<AgentSession> {
+  async #open(
+    call: AgentCall,
+    handshaken: Handshaken,
+    disconnect: Disconnect | undefined,
+  ): Promise<AgentSession> {
     const { host, hello } = handshaken;
     const acknowledged = await this.#parts.traffic.settled(host.agentId, hello.heldResultCommandIds);
     const identity = await this.#begin(call, handshaken);
-    const session = new AgentSession({ ...this.#parts, identity, call });
+    const session = new AgentSession({ ...this.#parts, identity, call, disconnect });
     this.#admit(session);
     try {
       this.#welcome(session, call, acknowledged);

@@ -14,7 +14,8 @@ export interface AgentsListenerOptions {
   readonly port: number;
   /** Without: plaintext. */
   readonly tls?: TlsSource | undefined;
-  take(call: AgentCall): void;
+  /** Takes a new stream; `disconnect` cuts the connection that it is on. */
+  take(call: AgentCall, disconnect: () => void): void;
 }
 
 /** The listener that agents dial. */
@@ -50,7 +51,12 @@ const maxConnections = 20_000;
  */
 export async function startAgentsListener(options: AgentsListenerOptions): Promise<AgentsListener> {
   const server = new Server(channelOptions);
-  server.addService(grpcService(AgentService), { agentStream: (call: AgentCall) => options.take(call) });
+  server.addService(grpcService(AgentService), {
+    agentStream: (call: AgentCall) => {
+      const peer = call.getPeer();
+      options.take(call, () => port.disconnect(peer));
+    },
+  });
   const health = new HealthImplementation({ "": "SERVING", [AgentService.typeName]: "SERVING" });
   health.addToServer(server);
   // TLS ends at the port, so that what grpc-js gets needs none.

@@ -58,7 +58,8 @@ const envelopeBytes = 16;
 // An agent that sends nothing but odd items is counted, but does not fill the event log.
 const maxRefusalEvents = 100;
 
-const maxOpenAssemblies = 64;
+// An agent sends its large results one after the other; these leave room for those that do otherwise.
+const assemblyLimits = { maxOpen: 64, maxBytes: 16 * 1024 * 1024 };
 
 /** A clock that is further off than this is worth a word, docs/protocol.md "The session". */
 const tolerableOffsetMs = 5_000;
@@ -71,7 +72,7 @@ const tolerableOffsetMs = 5_000;
 export class FrameIntake {
   readonly #parts: IntakeParts;
   readonly #policy: PolicyNews;
-  readonly #assembly = new ResultAssembly(maxOpenAssemblies);
+  readonly #assembly = new ResultAssembly(assemblyLimits);
   #unstoredEvents = 0;
   #refusedItems = 0;
   #engineState = EngineState.UNSPECIFIED;
@@ -174,8 +175,8 @@ export class FrameIntake {
   }
 
   #keyProof(proof: KeyProof): void {
-    for (const good of this.#good(KeyProofSchema, [proof]))
-      this.#parts.rotations?.proved(this.#parts.session, good);
+    const { rotations, session } = this.#parts;
+    for (const good of this.#good(KeyProofSchema, [proof])) rotations?.proved(session, good);
   }
 
   #part(part: ResultPart): void {
@@ -230,10 +231,17 @@ export class FrameIntake {
   async #store(drafts: readonly EventDraft[]): Promise<void> {
     const { call, session, events, settings } = this.#parts;
     this.#unstoredEvents += drafts.length;
-    if (this.#unstoredEvents > settings.maxUnstoredEvents) call.pause();
+    if (this.#unstoredEvents > settings.maxUnstoredEvents) {
+      call.pause();
+      // Nothing is heard of an agent that is not listened to.
+      session.holdLease(true);
+    }
     await events.recordAll(drafts);
     this.#unstoredEvents -= drafts.length;
-    if (!session.over && call.isPaused() && this.#unstoredEvents <= settings.maxUnstoredEvents) call.resume();
+    if (!session.over && call.isPaused() && this.#unstoredEvents <= settings.maxUnstoredEvents) {
+      session.holdLease(false);
+      call.resume();
+    }
   }
 
   #good<Desc extends DescMessage>(schema: Desc, items: readonly MessageShape<Desc>[]): MessageShape<Desc>[] {

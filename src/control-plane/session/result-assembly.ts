@@ -9,18 +9,32 @@ interface Assembly {
   bytes: number;
 }
 
-/** Puts results together that came in parts. Bounded: at most `maxOpen` results at once, each of at most 4 MiB. */
+/** How much may wait for its last parts. */
+export interface AssemblyLimits {
+  /** Results at once. */
+  readonly maxOpen: number;
+  /** Bytes in all of them. */
+  readonly maxBytes: number;
+}
+
+/** Puts results together that came in parts. Bounded: so many results at once, so many bytes in all, each of at most 4 MiB. */
 export class ResultAssembly {
   readonly #open = new Map<string, Assembly>();
-  readonly #maxOpen: number;
+  readonly #limits: AssemblyLimits;
+  #bytes = 0;
 
-  constructor(maxOpen: number) {
-    this.#maxOpen = maxOpen;
+  constructor(limits: AssemblyLimits) {
+    this.#limits = limits;
   }
 
   /** How many results have begun and not ended. */
   get size(): number {
     return this.#open.size;
+  }
+
+  /** How many bytes of them are here. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /**
@@ -36,26 +50,38 @@ export class ResultAssembly {
     }
     assembly.chunks.push(part.data);
     assembly.bytes += part.data.byteLength;
+    this.#bytes += part.data.byteLength;
     if (assembly.bytes > maxResultBytes) {
       throw this.#give(part, `it is larger than ${maxResultBytes} bytes`);
     }
+    if (this.#bytes > this.#limits.maxBytes) {
+      throw this.#give(
+        part,
+        `with others that have not come to their end it is larger than ${this.#limits.maxBytes} bytes`,
+      );
+    }
     if (!part.last) return undefined;
-    this.#open.delete(part.commandId);
+    this.#forget(part.commandId);
     return Buffer.concat(assembly.chunks, assembly.bytes);
   }
 
   #begin(part: ResultPart): Assembly {
-    this.#open.delete(part.commandId);
-    if (this.#open.size >= this.#maxOpen) {
-      throw this.#give(part, `${this.#maxOpen} others have not come to their end`);
+    this.#forget(part.commandId);
+    if (this.#open.size >= this.#limits.maxOpen) {
+      throw this.#give(part, `${this.#limits.maxOpen} others have not come to their end`);
     }
     const assembly: Assembly = { chunks: [], bytes: 0 };
     this.#open.set(part.commandId, assembly);
     return assembly;
   }
 
+  #forget(commandId: string): void {
+    this.#bytes -= this.#open.get(commandId)?.bytes ?? 0;
+    this.#open.delete(commandId);
+  }
+
   #give(part: ResultPart, why: string): FleetError {
-    this.#open.delete(part.commandId);
+    this.#forget(part.commandId);
     return new FleetError("INVALID_RESULT", `the agent's result cannot be put together: ${why}`);
   }
 }

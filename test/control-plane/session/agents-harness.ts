@@ -47,15 +47,20 @@ export async function agentsHarness(
     enrolment: new Enrolment({ ...base, events }),
     traffic: { ...noTraffic, ...options.traffic },
     // Tests fail on purpose, and all of them from one address.
-    settings: { ...defaultSessionSettings, maxFailedHandshakes: Number.POSITIVE_INFINITY, ...options.settings },
+    settings: {
+      ...defaultSessionSettings,
+      maxFailedHandshakes: Number.POSITIVE_INFINITY,
+      ...options.settings,
+    },
   });
   const listener = await startAgentsListener({
     host: "127.0.0.1",
     port: 0,
-    take: (call) => streams.take(call),
+    take: (call, disconnect) => streams.take(call, disconnect),
   });
   return {
     port: listener.port,
+    listener,
     tokens: new RegistrationTokens({ ...base, events, caDigest: () => "none" }),
     streams,
     registry,
