@@ -38,6 +38,7 @@ export async function startLocalControlPlane(
   const controlPlane = await startControlPlane({
     dataDir: options.data,
     tls,
+    access: "keys",
     agentsListen: options.agentsListen ?? { host: plaintext ? "127.0.0.1" : "0.0.0.0", port: 7443 },
     apiListen: options.apiListen,
     logger,

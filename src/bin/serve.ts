@@ -10,7 +10,7 @@ export function addServeCommand(program: Command, line: CommandLine): void {
     .command("serve")
     .summary("run a control plane")
     .description(
-      "Runs a control plane until Ctrl-C. It has TLS from the first start, by an authority of its own that agents and callers pin.",
+      "Runs a control plane until Ctrl-C. It has TLS and API keys from the first start: by an authority of its own that agents and callers pin, and with the key of an admin in the data folder.",
     )
     .addHelpText("after", examples);
   addTlsOptions(addListenOptions(addLocalOptions(command, "info"))).action(

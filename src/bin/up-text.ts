@@ -66,14 +66,18 @@ export function nextSteps(steps: NextSteps): string {
   const image = host?.facts?.simulated === true ? "nginx:1.29" : "IMAGE   # one that Docker has already";
   const trust = steps.ca === undefined ? "" : ` --cacert ${quoted(steps.ca)}`;
   const plain = api.startsWith("https:") ? "" : " --http2-prior-knowledge";
-  const key = steps.keyFile === undefined ? "" : ` -H "Authorization: Bearer ${keyIn(steps.keyFile)}"`;
+  const { keyFile } = steps;
+  const bearer = '"authorization: Bearer $KEY"';
+  const [key, reflectKey] =
+    keyFile === undefined ? ["", ""] : [` -H ${bearer}`, ` --reflect-header ${bearer}`];
   const lines = [
     `${programName} ps -a${flags}`,
     `${programName} create${flags} --name hello --start ${image}`,
     `${programName} stop${flags} hello`,
     `${programName} events${flags} --follow`,
+    ...(keyFile === undefined ? [] : [`KEY="${keyIn(keyFile)}"`]),
     `curl${trust}${key} -H 'content-type: application/json' -d '{}' ${list}`,
-    `${npx}buf curl${plain}${trust}${key} -d '{}' ${list}`,
+    `${npx}buf curl${plain}${trust}${key}${reflectKey} -d '{}' ${list}`,
   ];
   return `\n${paint("strong", "What to try next, in another terminal:")}\n${lines.map((line) => `  ${line}\n`).join("")}`;
 }
