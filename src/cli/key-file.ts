@@ -51,7 +51,7 @@ function ownKeyFile(env: Environment["env"], server: string | undefined): Creden
 
 function readKeyFile(path: string): Credentials {
   try {
-    const found = JSON.parse(readFileSync(path, "utf8")) as Readonly<Record<string, unknown>> | null;
+    const found = parse(readFileSync(path, "utf8"));
     const { server, apiKey, ca } = found ?? {};
     if (typeof apiKey !== "string") throw new Error('it has no "apiKey"');
     return {
@@ -62,6 +62,15 @@ function readKeyFile(path: string): Credentials {
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new FleetError("INVALID_ARGUMENT", `the key file ${path} cannot be used: ${why}`);
+  }
+}
+
+// What the parser says of a text quotes it, and the text may be a key.
+function parse(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>> | null;
+  } catch {
+    throw new Error("it is not JSON");
   }
 }
 

@@ -13,6 +13,7 @@ import { addCreateCommand } from "./commands/create.ts";
 import { addEventsCommand } from "./commands/events.ts";
 import { addHostsCommand } from "./commands/hosts.ts";
 import { addInspectCommand } from "./commands/inspect.ts";
+import { addKeysCommand } from "./commands/keys.ts";
 import { addPsCommand } from "./commands/ps.ts";
 import { addRenameCommand } from "./commands/rename.ts";
 import { addTokenCommand } from "./commands/token.ts";
@@ -55,6 +56,7 @@ const clientCommands: readonly AddCommand[] = [
 const fleetCommands: readonly AddCommand[] = [
   addHostsCommand,
   addTokenCommand,
+  addKeysCommand,
   addCommandsCommand,
   addEventsCommand,
 ];
@@ -90,6 +92,7 @@ function createProgram(args: readonly string[], line: CommandLine, parts: CliPar
     .helpOption("-h, --help", "print help, with examples")
     .addOption(new Option("--server <url>").hideHelp())
     .addOption(new Option("--ca <file>").hideHelp())
+    .addOption(new Option("--key-file <path>").hideHelp())
     .addOption(new Option("--json").hideHelp())
     .enablePositionalOptions()
     .exitOverride()
@@ -156,5 +159,5 @@ Examples:
   fairlead create --start --name web nginx
   fairlead events --follow             what happens
 
-Settings: FAIRLEAD_SERVER, FAIRLEAD_API_KEY, FAIRLEAD_DATA, FAIRLEAD_TOKEN, NO_COLOR.
+Settings: FAIRLEAD_SERVER, FAIRLEAD_API_KEY, FAIRLEAD_KEY_FILE, FAIRLEAD_DATA, FAIRLEAD_TOKEN, NO_COLOR.
 `;

@@ -2,6 +2,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { pino } from "pino";
 import type { Environment } from "../../src/cli/environment.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
+import { ApiKeyService } from "../../src/gen/fairlead/access/v1/api_key_service_pb.js";
 import { Role } from "../../src/gen/fairlead/access/v1/role_pb.js";
 import { CommandService } from "../../src/gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
@@ -17,6 +18,7 @@ export interface Answers {
   readonly containers?: Partial<ServiceImpl<typeof ContainerService>>;
   readonly hosts?: Partial<ServiceImpl<typeof HostService>>;
   readonly tokens?: Partial<ServiceImpl<typeof RegistrationTokenService>>;
+  readonly keys?: Partial<ServiceImpl<typeof ApiKeyService>>;
   readonly commands?: Partial<ServiceImpl<typeof CommandService>>;
   readonly events?: Partial<ServiceImpl<typeof EventService>>;
 }
@@ -54,6 +56,7 @@ export async function serveAnswers(
         .service(ContainerService, answers.containers ?? {})
         .service(HostService, answers.hosts ?? {})
         .service(RegistrationTokenService, answers.tokens ?? {})
+        .service(ApiKeyService, answers.keys ?? {})
         .service(CommandService, answers.commands ?? {})
         .service(EventService, answers.events ?? {}),
   });

@@ -2,6 +2,9 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import { HostSchema } from "../../gen/fairlead/host/v1/host_pb.js";
 import type { Host } from "../../gen/fairlead/host/v1/host_pb.js";
+import { addHostsGetCommand } from "./hosts-get.ts";
+import { addHostsLabelCommand } from "./hosts-label.ts";
+import { addHostsRenameCommand } from "./hosts-rename.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
 import { escapeText } from "../output/escape.ts";
@@ -11,7 +14,6 @@ import { formatTable } from "../output/table.ts";
 import { agoInWords } from "../output/times.ts";
 import { collectItems, largestPage } from "../pages.ts";
 import { settleInOrder } from "../settle-in-order.ts";
-import { addHostsGetCommand } from "./hosts-get.ts";
 
 interface ListOptions {
   readonly quiet?: boolean;
@@ -21,7 +23,7 @@ interface ListOptions {
 export function addHostsCommand(parent: Command, line: CommandLine): void {
   const hosts = parent
     .command("hosts")
-    .summary("list and remove the hosts of the fleet")
+    .summary("list, label, rename and remove the hosts of the fleet")
     .description("Lists the hosts of the fleet. One comes into being when its agent enrols with a token.")
     .addHelpText("after", examples);
   const list = hosts
@@ -35,6 +37,8 @@ export function addHostsCommand(parent: Command, line: CommandLine): void {
     .argument("<host...>", "name or id");
   addClientOptions(remove).action(clientAction(line, removeHosts));
   addHostsGetCommand(hosts, line);
+  addHostsLabelCommand(hosts, line);
+  addHostsRenameCommand(hosts, line);
 }
 
 async function printHosts(invocation: Invocation, options: ListOptions): Promise<void> {
@@ -119,4 +123,6 @@ Examples:
   fairlead hosts            who is there, and who is not
   fairlead hosts get web-2  what is known of one, and what its owner allows there
   fairlead hosts rm web-2   forget a host; its containers are left alone
+  fairlead hosts label web-2 site=berlin env-   add a label, and take one away
+  fairlead hosts rename web-2 db-1
 `;
