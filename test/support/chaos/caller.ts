@@ -18,7 +18,8 @@ const policies: Readonly<Record<Ask["offlinePolicy"], OfflinePolicy>> = {
 
 /** Without a word from the server after so long, a call is given up: the connection may be half-open. */
 const patienceMs = 2_500;
-const againAfterMs = 300;
+/** Between two calls for one thing; it doubles up to the second number, so that callers do not bring down what has just come up. */
+const againAfterMs = { least: 150, most: 2_000 };
 
 /** Somebody who wants things done through the API, and notes what it is told. */
 export class Caller {
@@ -55,7 +56,8 @@ export class Caller {
       if (answer.kind === "ok") await this.#lookAgain(ask, answer.commandId, answer.queued);
       const isAnswered = answer.kind === "ok" || !answer.lost;
       if (isAnswered || ask.requestId === "" || signal.aborted) return;
-      await delay(againAfterMs * this.#random.next());
+      const { least, most } = againAfterMs;
+      await delay(Math.min(most, least * 2 ** call) * this.#random.between(0.5, 1));
       // What would be too late is refused, whoever asks again.
       if (expireMs !== undefined && Date.now() + 100 > expireMs) return;
     }

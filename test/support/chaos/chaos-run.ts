@@ -57,6 +57,9 @@ export interface ChaosReport {
 
 const usualSettleMs = 30_000;
 
+/** How much one caller has under way at most. */
+const maxOpenEach = 3;
+
 const usualManners: EngineManners = { breakBefore: 0.02, breakAfter: 0.03, maxLatencyMs: 40 };
 
 /** Runs a fleet through faults from a seed, and judges what became of every command. */
@@ -148,7 +151,7 @@ async function askAll(
     const client = clients[index % clients.length];
     if (client === undefined) return;
     const caller = new Caller({ client, engines: fleet.engines, recorder, random: own });
-    const open: Promise<void>[] = [];
+    const open = new Set<Promise<void>>();
     while (next < commands && performance.now() < deadline) {
       const drafted = draftAsk(next, fleet.names, drafts);
       const draft = { ...drafted, ...options.asks?.(drafted) };
@@ -156,9 +159,13 @@ async function askAll(
       const engine = fleet.engines.get(draft.host);
       if (engine === undefined) continue;
       const call = caller.carryOut(await prepared(draft, engine), impatience.signal);
-      // A call that waits long does not hold up all the others of its caller.
-      open.push(call);
-      await Promise.race([call, delay(500)]);
+      open.add(call);
+      call.then(
+        () => open.delete(call),
+        () => undefined, // stays, for whoever waits for all of them
+      );
+      // A call that waits long does not hold up the next ones of its caller, as long as they are few.
+      await Promise.race(open.size < maxOpenEach ? [call, delay(500)] : open);
       await delay(own.between(0, pauseMs));
     }
     asking -= 1;
