@@ -103,7 +103,8 @@ describe("README.md", function () {
   /** The text as it is printed, but for where the fleet is. */
   function inTest(text: string): string {
     return text
-      .replaceAll("http://127.0.0.1:7080", places.api)
+      .replaceAll("https://127.0.0.1:7080", places.api)
+      .replaceAll("./fairlead-data", join(folder, "data"))
       .replaceAll("127.0.0.1:7443", places.agents)
       .replaceAll("./edge-data", join(folder, "edge-data"));
   }
@@ -122,6 +123,7 @@ describe("README.md", function () {
         ...process.env,
         PATH: [binaries, process.env["PATH"]].join(delimiter),
         FAIRLEAD_SERVER: places.api,
+        FAIRLEAD_DATA: join(folder, "data"),
       },
     });
     if (child.pid !== undefined) groups.push(child.pid);

@@ -31,7 +31,7 @@ export function createPlainPages(
         if (problem !== undefined) {
           sendProblem(response, problem.code === "unauthenticated" ? 401 : 403, problem);
         } else if (path === "/" && reads) {
-          send(response, 200, "text/plain; charset=utf-8", frontPage(authorityOf(request), services));
+          send(response, 200, "text/plain; charset=utf-8", frontPage(request, services));
         } else if (path === "/metrics" && reads && metrics !== undefined) {
           void sendMetrics(response, metrics);
         } else {
@@ -120,7 +120,11 @@ function authorityOf(request: HttpRequest): string {
   return authority !== undefined && /^[\w.:[\]-]+$/.test(authority) ? authority : "localhost";
 }
 
-function frontPage(authority: string, services: readonly DescService[]): string {
+function frontPage(request: HttpRequest, services: readonly DescService[]): string {
+  const authority = authorityOf(request);
+  const isEncrypted = "encrypted" in request.socket;
+  const origin = `${isEncrypted ? "https" : "http"}://${authority}`;
+  const trust = isEncrypted ? "--cacert ca.crt " : "";
   const example = services.flatMap(({ methods }) => methods).find(isHarmless);
   const call = example === undefined ? "" : `${example.parent.typeName}/${example.name}`;
   return `Fairlead: a control plane for fleets of Docker hosts.
@@ -131,10 +135,11 @@ Services:
 ${services.map(({ typeName }) => `  ${typeName}`).join("\n")}
 
 Try:
-  curl -H 'content-type: application/json' -d '{}' http://${authority}/${call}
-  buf curl --http2-prior-knowledge --list-methods http://${authority}
-  buf curl --http2-prior-knowledge --protocol grpc http://${authority}/${call}
-  grpcurl -plaintext ${authority} list
+  curl ${trust}-H 'content-type: application/json' -d '{}' ${origin}/${call}
+  buf curl ${trust || "--http2-prior-knowledge "}--list-methods ${origin}
+  buf curl ${trust || "--http2-prior-knowledge "}--protocol grpc ${origin}/${call}
+  grpcurl ${trust === "" ? "-plaintext" : "-cacert ca.crt"} ${authority} list
+With API keys, each with -H "authorization: Bearer $KEY", and buf curl with --reflect-header, too.
 
 Metrics for Prometheus: /metrics
 Health: /healthz, /readyz, and the standard gRPC health service.
