@@ -174,7 +174,7 @@ describe("the client", () => {
   });
 
   it("takes an address with or without a scheme, and refuses what is none", () => {
-    assert.equal(createFairlead({ server: "127.0.0.1:7080" }).server, "http://127.0.0.1:7080");
+    assert.equal(createFairlead({ server: "127.0.0.1:7080" }).server, "https://127.0.0.1:7080");
     assert.equal(createFairlead({ server: "https://fleet.test/api/" }).server, "https://fleet.test/api");
     for (const server of ["", "ftp://fleet.test", "http://", "::", "a b"]) {
       assert.throws(() => createFairlead({ server }), { reason: "INVALID_ARGUMENT" }, server);
