@@ -6,11 +6,13 @@ import { startControlPlane } from "../control-plane/control-plane.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { addressText } from "./local-process.ts";
 import type { ListenOptions, LocalOptions } from "./local-process.ts";
+import { oidcConfigFrom } from "./oidc-options.ts";
+import type { OidcOptions } from "./oidc-options.ts";
 import { tlsConfigFrom } from "./tls-options.ts";
 import type { TlsOptions } from "./tls-options.ts";
 
 /** What a control plane of this machine can be told. */
-export interface ControlPlaneOptions extends LocalOptions, ListenOptions, TlsOptions {}
+export interface ControlPlaneOptions extends LocalOptions, ListenOptions, TlsOptions, OidcOptions {}
 
 /** A control plane of this machine, and how to reach it from here. */
 export interface LocalControlPlane {
@@ -31,6 +33,7 @@ export async function startLocalControlPlane(
   logger: Logger,
 ): Promise<LocalControlPlane> {
   const tls = tlsConfigFrom(options, env);
+  const oidc = oidcConfigFrom(options);
   const plaintext = tls.kind === "off";
   if (plaintext) {
     logger.warn("PLAINTEXT: anyone on the way can read and change everything; put what ends TLS before it");
@@ -39,6 +42,7 @@ export async function startLocalControlPlane(
     dataDir: options.data,
     tls,
     access: "keys",
+    ...(oidc === undefined ? {} : { oidc }),
     agentsListen: options.agentsListen ?? { host: plaintext ? "127.0.0.1" : "0.0.0.0", port: 7443 },
     apiListen: options.apiListen,
     logger,

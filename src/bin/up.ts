@@ -3,6 +3,7 @@ import type { CommandLine } from "../cli/invocation.ts";
 import { addEngineOptions } from "./engine-options.ts";
 import { addListenOptions, addLocalOptions } from "./local-process.ts";
 import type { UpOptions } from "./run-up.ts";
+import { addOidcOptions } from "./oidc-options.ts";
 import { addTlsOptions } from "./tls-options.ts";
 
 /** `fairlead up`: a control plane and the agent of this machine in one process, to try things out. */
@@ -14,13 +15,14 @@ export function addUpCommand(program: Command, line: CommandLine): void {
       "Runs a control plane and one agent on this machine's Docker Engine (a simulated one when there is none), until Ctrl-C. The agent enrols through the real protocol; what it keeps is used again at the next start.",
     )
     .addHelpText("after", examples);
-  addEngineOptions(addTlsOptions(addListenOptions(addLocalOptions(command, "warn"))), "auto").action(
-    async (options: UpOptions) => {
-      // Loaded only now, so that the commands that only call the API start quickly.
-      const { runUp } = await import("./run-up.ts");
-      await runUp(options, line);
-    },
-  );
+  addEngineOptions(
+    addOidcOptions(addTlsOptions(addListenOptions(addLocalOptions(command, "warn")))),
+    "auto",
+  ).action(async (options: UpOptions) => {
+    // Loaded only now, so that the commands that only call the API start quickly.
+    const { runUp } = await import("./run-up.ts");
+    await runUp(options, line);
+  });
 }
 
 const examples = `

@@ -10,6 +10,28 @@ import { minutesAgo } from "./containers.ts";
 
 const key = { id: "k-1", name: "ci", role: Role.OPERATOR, state: ApiKeyState.ACTIVE };
 
+/** Two keys, as a server lists them. */
+const listApiKeys = () => ({
+  apiKeys: [
+    {
+      ...key,
+      hostSelector: ["site=berlin", "prod"],
+      createTime: minutesAgo(70),
+      expireTime: timestampFromMs(nowMs + 86_400_000),
+      lastUseTime: minutesAgo(5),
+      description: "the\nbuild",
+    },
+    {
+      ...key,
+      id: "k-0",
+      name: "admin",
+      role: Role.ADMIN,
+      state: ApiKeyState.REVOKED,
+      createTime: minutesAgo(80),
+    },
+  ],
+});
+
 describe("keys on the command line", () => {
   afterEach(closeApis);
 
@@ -52,26 +74,6 @@ describe("keys on the command line", () => {
   });
 
   it("O22 keys ls shows who may do what where, until when, and when they last did", async () => {
-    const listApiKeys = () => ({
-      apiKeys: [
-        {
-          ...key,
-          hostSelector: ["site=berlin", "prod"],
-          createTime: minutesAgo(70),
-          expireTime: timestampFromMs(nowMs + 86_400_000),
-          lastUseTime: minutesAgo(5),
-          description: "the\nbuild",
-        },
-        {
-          ...key,
-          id: "k-0",
-          name: "admin",
-          role: Role.ADMIN,
-          state: ApiKeyState.REVOKED,
-          createTime: minutesAgo(80),
-        },
-      ],
-    });
     const { stdout } = await fairlead({ keys: { listApiKeys } }, ["keys"]);
     const rows = stdout.split("\n").map((row) => row.split(/ {2,}/));
     assert.deepEqual(rows[1], [

@@ -25,6 +25,13 @@ async function trusting(issuer: OidcIssuer, rolesClaim?: string) {
   return guardedControlPlane({ oidc });
 }
 
+/** What a call ends with. */
+const endOf = (call: Promise<unknown>) =>
+  call.then(
+    () => "OK",
+    (error: unknown) => fleetErrorFrom(error).reason,
+  );
+
 /** A claim inside of another. */
 const claim = (roles: unknown) => ({ realm_access: { roles } });
 
@@ -50,11 +57,6 @@ describe("tokens of an OpenID Connect issuer", function () {
     await using api = await trusting(issuer, "realm_access.roles");
     const rolesOf = async (claims: Record<string, unknown>) => {
       const token = await issuer.token({ roles: ["fairlead:admin"], ...claims });
-      const endOf = (call: Promise<unknown>) =>
-        call.then(
-          () => "OK",
-          (error: unknown) => fleetErrorFrom(error).reason,
-        );
       const ends = await Promise.all([
         endOf(api.client(HostService, token).listHosts({})),
         endOf(api.client(ContainerService, token).stopContainer({ container: "none" })),
