@@ -2,9 +2,11 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import { HostSchema } from "../../gen/fairlead/host/v1/host_pb.js";
 import type { Host } from "../../gen/fairlead/host/v1/host_pb.js";
+import { addHostsBansCommand } from "./hosts-bans.ts";
 import { addHostsGetCommand } from "./hosts-get.ts";
 import { addHostsLabelCommand } from "./hosts-label.ts";
 import { addHostsRenameCommand } from "./hosts-rename.ts";
+import { addHostsRotateKeyCommand } from "./hosts-rotate-key.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
 import { escapeText } from "../output/escape.ts";
@@ -17,6 +19,10 @@ import { settleInOrder } from "../settle-in-order.ts";
 
 interface ListOptions {
   readonly quiet?: boolean;
+}
+
+interface RemoveOptions {
+  readonly ban?: boolean;
 }
 
 /** `fairlead hosts`: the machines of the fleet. */
@@ -34,11 +40,14 @@ export function addHostsCommand(parent: Command, line: CommandLine): void {
   const remove = hosts
     .command("rm")
     .summary("delete hosts and their agents' identities")
-    .argument("<host...>", "name or id");
-  addClientOptions(remove).action(clientAction(line, removeHosts));
+    .argument("<host...>", "name or id")
+    .option("--ban", "ban their engines as well: no token enrols them again until the ban is lifted");
+  addClientOptions(remove).action(clientAction<RemoveOptions>(line, removeHosts));
   addHostsGetCommand(hosts, line);
   addHostsLabelCommand(hosts, line);
   addHostsRenameCommand(hosts, line);
+  addHostsRotateKeyCommand(hosts, line);
+  addHostsBansCommand(hosts, line);
 }
 
 async function printHosts(invocation: Invocation, options: ListOptions): Promise<void> {
@@ -64,11 +73,11 @@ async function printHosts(invocation: Invocation, options: ListOptions): Promise
 
 async function removeHosts(
   invocation: Invocation,
-  _options: object,
+  { ban = false }: RemoveOptions,
   names: readonly string[],
 ): Promise<void> {
   const { client, call } = invocation;
-  const removed = await settleInOrder(names, (host) => client.hosts.deleteHost({ host }, call), {
+  const removed = await settleInOrder(names, (host) => client.hosts.deleteHost({ host, ban }, call), {
     onAnswer: (_answer, index) => {
       if (!invocation.json) {
         invocation.print(`${escapeText(names[index] ?? "")}\n`);

@@ -21,6 +21,7 @@ interface CreateOptions {
   /** Milliseconds. */
   readonly lifetime?: number;
   readonly maxUses?: number;
+  readonly host?: string;
 }
 
 /** `fairlead token`: what lets agents enrol. */
@@ -34,7 +35,11 @@ export function addTokenCommand(parent: Command, line: CommandLine): void {
     .summary("create a token; its secret is told this once")
     .option("--description <text>", "what it is for")
     .option("--lifetime <duration>", 'how long it can be used, for example "1h" (default 15m)', parseDuration)
-    .option("--max-uses <count>", "how many agents it may enrol (default 1)", wholeNumber(1, 10_000));
+    .option("--max-uses <count>", "how many agents it may enrol (default 1)", wholeNumber(1, 10_000))
+    .option(
+      "--host <host>",
+      "name or id of a host that lost its agent's identity: it comes back as that host",
+    );
   addClientOptions(create).action(clientAction<CreateOptions>(line, createToken));
   const list = token.command("ls").summary("list tokens, never their secrets");
   addClientOptions(list).action(clientAction(line, printTokens));
@@ -51,6 +56,7 @@ async function createToken(invocation: Invocation, options: CreateOptions): Prom
     {
       description: options.description ?? "",
       maxUses: options.maxUses ?? 0,
+      host: options.host ?? "",
       ...(options.lifetime === undefined ? {} : { lifetime: durationFromMs(options.lifetime) }),
     },
     call,
