@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { newId } from "../../../src/domain/ids.ts";
 import { randomBytes } from "node:crypto";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
@@ -149,6 +150,43 @@ describe("commands that change something", () => {
     assert.deepEqual(
       back.frames.flatMap((frame) => frame.commands),
       [],
+    );
+  });
+
+  it("C28 a command that a full list of the hello may have left out is sent again with the same id, and not given up", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const sent = await agent.command();
+    agent.accept(sent);
+    await eventually(
+      async () => (await stored(fleet, sent.commandId)).state === CommandState.ACCEPTED,
+      "accepted",
+    );
+    agent.close();
+    const others = Array.from({ length: 350 }, () => newId());
+    const back = await fleet.returned(agent, { runningCommandIds: others });
+    const again = await back.command();
+    assert.deepEqual([again.commandId, again.attempt], [sent.commandId, sent.attempt]);
+    back.succeed(again, true);
+    assert.equal((await call).commandId, sent.commandId);
+  });
+
+  it("S15 a result for an id that no command has is counted and not repeated to the agent", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const late = newId();
+    for (const commandId of ["not-an-id", "x".repeat(36), late]) {
+      agent.result({ commandId, attempt: 1, end: { case: "outcome", value: {} } });
+    }
+    const acknowledged = await agent.frame(({ acknowledgedCommandIds }) =>
+      acknowledgedCommandIds.includes(late),
+    );
+    assert.deepEqual(acknowledged.acknowledgedCommandIds, [late]);
+    assert.equal(fleet.controlPlane.dispatcher.strayResults, 3);
+    assert.deepEqual(
+      agent.frames.flatMap((frame) => frame.acknowledgedCommandIds),
+      [late],
     );
   });
 

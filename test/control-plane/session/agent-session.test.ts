@@ -37,6 +37,19 @@ describe("AgentSession", () => {
     assert.equal(session.over, true);
   });
 
+  it("S07 does not count silence while the agent is not listened to, and begins anew afterwards", () => {
+    const { session } = sessionOf("a", 1, { settings });
+    time.tick(2_000);
+    session.holdLease(true);
+    time.tick(60_000);
+    assert.equal(session.over, false);
+    session.holdLease(false);
+    time.tick(2_900);
+    assert.equal(session.over, false);
+    time.tick(3_120);
+    assert.equal(session.over, true);
+  });
+
   it("S07 sends an empty frame with the time in each interval in which it sent nothing else", () => {
     const { session, call } = sessionOf("a", 1, { settings });
     for (let second = 0; second < 10; second += 1) {
