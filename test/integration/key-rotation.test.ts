@@ -33,6 +33,19 @@ const withKeyOf = (identity: RawIdentity, { privateKey, publicKey }: RawIdentity
   publicKey,
 });
 
+/** The same agent in the hands of the test, with the key that is in its file. */
+async function rawOf(dataDir: string): Promise<RawIdentity> {
+  const { agentId, privateKey } = JSON.parse(await readFile(join(dataDir, "agent.json"), "utf8"));
+  const identity = await IdentityFile.open(dataDir, silentLogger);
+  return {
+    agentId,
+    privateKey: createPrivateKey(privateKey),
+    publicKey: identity.key.publicKey,
+    engineId: "engine-1",
+    journalId: randomBytes(16),
+  };
+}
+
 describe("another key for an agent", () => {
   let harness: AgentHarness;
   beforeEach(() => {
@@ -48,19 +61,6 @@ describe("another key for an agent", () => {
     });
     await agent.ready;
     return agent;
-  };
-
-  /** The same agent in the hands of the test, with the key that is in its file. */
-  const rawOf = async (dataDir: string): Promise<RawIdentity> => {
-    const { agentId, privateKey } = JSON.parse(await readFile(join(dataDir, "agent.json"), "utf8"));
-    const identity = await IdentityFile.open(dataDir, silentLogger);
-    return {
-      agentId,
-      privateKey: createPrivateKey(privateKey),
-      publicKey: identity.key.publicKey,
-      engineId: "engine-1",
-      journalId: randomBytes(16),
-    };
   };
 
   it("E15 is made and stored while it is connected, its session goes on, and the old key is refused afterwards", async () => {

@@ -5,6 +5,8 @@ import { TemporaryStorage } from "./temporary-storage.ts";
 
 const dayMs = 24 * 3_600_000;
 
+const ban = (engineId: string) => ({ engineId, hostName: "web", bannedBy: "somebody", banTime: now });
+
 describe("agents and bans in the database", () => {
   let files: TemporaryStorage;
   let storage: Storage;
@@ -14,8 +16,6 @@ describe("agents and bans in the database", () => {
     storage = await files.open();
   });
   afterEach(() => files.remove());
-
-  const ban = (engineId: string) => ({ engineId, hostName: "web", bannedBy: "somebody", banTime: now });
 
   it("E01 the key that used a token is answered again until the token expires and for a day in any case", async () => {
     await storage.tokens.create(tokenRecord("once"), []);
