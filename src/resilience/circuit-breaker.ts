@@ -71,8 +71,9 @@ export function afterCall(
   now: number,
   settings: CircuitSettings,
 ): CircuitState {
-  if (state.kind === "closed")
+  if (state.kind === "closed") {
     return outcome === "failure" ? afterFailure(state.failedAt, now, settings) : state;
+  }
   if (state.kind === "open" || !probe) return state;
   if (outcome === "failure") return { kind: "open", until: now + settings.openMs };
   const successes = state.successes + (outcome === "success" ? 1 : 0);

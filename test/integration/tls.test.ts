@@ -78,8 +78,9 @@ describe("TLS from the first start", () => {
       ...agentOptions("agent"),
       logger: pino({}, { write: (line: string) => void lines.push(line) }),
     });
-    while (!lines.some((line) => line.includes("SESSION_LOST")))
+    while (!lines.some((line) => line.includes("SESSION_LOST"))) {
       await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     assert.equal(plane.sessions.size, 0);
     await agent.close();
   });

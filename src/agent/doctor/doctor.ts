@@ -52,13 +52,16 @@ const way: readonly (readonly [DiagnosisStage, Look])[] = [
   ["identity", lookAtIdentity],
 ];
 
+function late(): FleetError {
+  return new FleetError("DEADLINE_EXCEEDED", `nothing within ${stageMs} ms`);
+}
+
 async function within(
   stage: DiagnosisStage,
   rooms: DoctorRooms,
   parent: AbortSignal,
   look: Look,
 ): Promise<Diagnosis> {
-  const late = () => new FleetError("DEADLINE_EXCEEDED", `nothing within ${stageMs} ms`);
   try {
     return await withDeadline({ ms: stageMs, clock: rooms.config.clock, parent, late }, (signal) =>
       look(rooms, signal),
@@ -106,11 +109,13 @@ async function connectToPort({ config }: DoctorRooms, signal: AbortSignal): Prom
 
 async function lookAtAuthority({ config, trust }: DoctorRooms, signal: AbortSignal): Promise<Diagnosis> {
   if (config.insecure) return skipped("authority", "plaintext was asked for with --insecure");
-  if (trust.authorities !== undefined)
+  if (trust.authorities !== undefined) {
     return good("authority", "the authority of the control plane is known; the next stage checks it");
+  }
   const digest = config.token === undefined ? undefined : parseRegistrationToken(config.token)?.caDigest;
-  if (digest === undefined)
+  if (digest === undefined) {
     return skipped("authority", "there is neither a known authority nor a token that names one");
+  }
   if (digest === noCaDigest) return skipped("authority", "the token is one of a control plane without TLS");
   await fetchAuthority(serverNameFrom(config.server), digest, signal);
   return good("authority", "the control plane shows the authority that the token names");
@@ -151,10 +156,12 @@ async function challenge({ config, trust }: DoctorRooms, signal: AbortSignal) {
 }
 
 async function lookAtIdentity({ config, identity }: DoctorRooms): Promise<Diagnosis> {
-  if (identity.agentId !== undefined)
+  if (identity.agentId !== undefined) {
     return good("identity", `this host is enrolled as agent ${identity.agentId}`);
-  if (config.token === undefined)
+  }
+  if (config.token === undefined) {
     return bad("identity", "this host is not enrolled, and there is no token", adviceFor.identity);
+  }
   return parseRegistrationToken(config.token) === undefined
     ? bad("identity", "the token is malformed; it should look like fl1.….…", "copy the token again, whole")
     : good("identity", "this host is not enrolled yet, and has a token to do so");

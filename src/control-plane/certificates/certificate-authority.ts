@@ -75,7 +75,10 @@ export class CertificateAuthority {
       signingAlgorithm: algorithm,
       extensions: await authorityExtensions(keys.publicKey),
     });
-    const keyed = { certificate: `${certificate.toString("pem")}\n`, privateKey: await privatePem(keys.privateKey) };
+    const keyed = {
+      certificate: `${certificate.toString("pem")}\n`,
+      privateKey: await privatePem(keys.privateKey),
+    };
     return new CertificateAuthority(certificate, keys.privateKey, keyed, clock);
   }
 

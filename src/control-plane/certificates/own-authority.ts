@@ -88,10 +88,11 @@ async function readBoth(paths: KeyedCertificate): Promise<KeyedCertificate | und
   const certificate = await readIfThere(paths.certificate);
   const privateKey = await readIfThere(paths.privateKey);
   if (certificate === undefined) return undefined;
-  if (privateKey === undefined)
+  if (privateKey === undefined) {
     throw new Error(
       `${paths.privateKey} is missing; restore it from a backup, or delete ${paths.certificate} and enrol every agent again`,
     );
+  }
   return { certificate, privateKey };
 }
 

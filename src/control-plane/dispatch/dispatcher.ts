@@ -123,8 +123,9 @@ export class Dispatcher implements CommandTraffic {
   async dispatch(request: DispatchRequest): Promise<Dispatched> {
     if (this.#draining !== undefined) throw this.#draining;
     const { case: operation } = request.operation.operation;
-    if (operation === undefined)
+    if (operation === undefined) {
       throw new FleetError("OPERATION_UNSUPPORTED", "a command without an operation");
+    }
     const traits = operationTraits(operation);
     const timeoutMs = request.timeoutMs ?? traits.defaultTimeoutMs + (request.graceMs ?? 0);
     const startedAt = this.#clock.monotonic();
@@ -151,8 +152,9 @@ export class Dispatcher implements CommandTraffic {
     try {
       return await this.#mutations.wait(commandId, timeoutMs, signal);
     } catch (error) {
-      if (signal.aborted || !(error instanceof FleetError) || error.reason !== "DEADLINE_EXCEEDED")
+      if (signal.aborted || !(error instanceof FleetError) || error.reason !== "DEADLINE_EXCEEDED") {
         throw error;
+      }
       return this.find(commandId);
     }
   }
@@ -213,8 +215,9 @@ export class Dispatcher implements CommandTraffic {
   }
 
   invalid(session: AgentSession, commandId: string, error: FleetError): void {
-    if (this.#reads.fail(session, commandId, error) || this.#deliveries.fail(session, commandId, error))
+    if (this.#reads.fail(session, commandId, error) || this.#deliveries.fail(session, commandId, error)) {
       return;
+    }
     void this.#stray(session, commandId);
   }
 

@@ -16,14 +16,16 @@ export interface LiveFigures {
 /** Adds gauges that show the figures as they are at each reading. */
 export function addLiveFigures(registry: Registry, figures: LiveFigures): void {
   const gauge = (name: string, help: string, read: () => number) => {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.set(read());
+        },
+      }),
+    );
   };
   const queued = (what: "items" | "bytes") => () => {
     let sum = 0;
@@ -46,15 +48,17 @@ export function addLiveFigures(registry: Registry, figures: LiveFigures): void {
   gauge("fairlead_storage_healthy", "1 while the database takes writes.", () =>
     Number(figures.storageHealthy()),
   );
-  new Gauge({
-    name: "fairlead_circuits",
-    help: "Hosts whose commands are held back, by the state of their circuit.",
-    labelNames: ["state"],
-    registers: [registry],
-    collect() {
-      const { open, halfOpen } = figures.circuits();
-      this.set({ state: "open" }, open);
-      this.set({ state: "half-open" }, halfOpen);
-    },
-  });
+  registry.registerMetric(
+    new Gauge({
+      name: "fairlead_circuits",
+      help: "Hosts whose commands are held back, by the state of their circuit.",
+      labelNames: ["state"],
+      registers: [],
+      collect() {
+        const { open, halfOpen } = figures.circuits();
+        this.set({ state: "open" }, open);
+        this.set({ state: "half-open" }, halfOpen);
+      },
+    }),
+  );
 }

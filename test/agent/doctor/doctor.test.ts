@@ -14,6 +14,9 @@ import { neverAborted } from "../../../src/resilience/signals.ts";
 import { testControlPlane } from "../../support/control-plane-harness.ts";
 import { silentLogger } from "../../support/silent-logger.ts";
 
+const verdicts = (found: readonly Diagnosis[]) =>
+  Object.fromEntries(found.map(({ stage, verdict }) => [stage, verdict]));
+
 describe("the doctor", () => {
   let dataDir: string;
   beforeEach(async () => {
@@ -35,9 +38,6 @@ describe("the doctor", () => {
   ): Promise<Diagnosis[]> {
     return Array.fromAsync(examineAgent(optionsFor(server, more), neverAborted));
   }
-
-  const verdicts = (found: readonly Diagnosis[]) =>
-    Object.fromEntries(found.map(({ stage, verdict }) => [stage, verdict]));
 
   it("doctor: finds nothing wrong where nothing is, and uses no token up", async () => {
     await using plane = await testControlPlane({ tls: { kind: "own" } });

@@ -4,15 +4,14 @@ import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import Database from "better-sqlite3";
 import type { RunningAgent } from "../../../src/agent/agent.ts";
-import type { Engine, EngineChange } from "../../../src/agent/engine/engine.ts";
 import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import type { CommandResult } from "../../../src/gen/fairlead/agent/v1/command_pb.js";
 import { ContainerState } from "../../../src/gen/fairlead/container/v1/container_pb.js";
-import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { AgentHarness, sleepingSpec } from "../../support/agent-harness.ts";
 import type { FakeControlPlane, FakeSession } from "../../support/fake-control-plane.ts";
+import { HeldEngine } from "./held-engine.ts";
 
 const start = (container: string) => ({ case: "startContainer", value: { container } }) as const;
 // A process that ignores SIGTERM, as a first process does: no grace, or it takes ten seconds.
@@ -20,41 +19,6 @@ const gracePeriod = durationFromMs(0);
 const stop = (container: string) => ({ case: "stopContainer", value: { container, gracePeriod } }) as const;
 const restart = (container: string) => ({ case: "restartContainer", value: { container } }) as const;
 const inspect = (container: string) => ({ case: "inspectContainer", value: { container } }) as const;
-
-/** A simulated engine whose calls tests can hold up, count and break. */
-class HeldEngine extends SimulatedEngine {
-  readonly calls: string[] = [];
-  before: (method: string, container: string, signal: AbortSignal) => Promise<void> = () => Promise.resolve();
-
-  constructor() {
-    super({ clock: systemClock, engineId: "engine-held" });
-  }
-
-  override async startContainer(container: string, signal: AbortSignal): Promise<EngineChange> {
-    await this.#note("start", container, signal);
-    return await super.startContainer(container, signal);
-  }
-
-  override async stopContainer(...call: Parameters<Engine["stopContainer"]>): Promise<EngineChange> {
-    await this.#note("stop", call[0], call[2]);
-    return await super.stopContainer(...call);
-  }
-
-  override async restartContainer(...call: Parameters<Engine["restartContainer"]>): Promise<EngineChange> {
-    await this.#note("restart", call[0], call[2]);
-    return await super.restartContainer(...call);
-  }
-
-  override async inspectContainer(...call: Parameters<Engine["inspectContainer"]>) {
-    await this.#note("inspect", call[0], call[1]);
-    return await super.inspectContainer(...call);
-  }
-
-  async #note(method: string, container: string, signal: AbortSignal): Promise<void> {
-    this.calls.push(`${method} ${container}`);
-    await this.before(method, container, signal);
-  }
-}
 
 describe("the executor of an agent", () => {
   let engine: HeldEngine;

@@ -15,8 +15,9 @@ async function from(localAddress: string, port: number): Promise<Server> {
     for (const [one, other] of [
       [near, far],
       [far, near],
-    ] as const)
+    ] as const) {
       one.on("error", () => other.destroy()).on("close", () => other.destroy());
+    }
   });
   proxy.listen(0, "127.0.0.1");
   await once(proxy, "listening");
@@ -49,11 +50,12 @@ describe("reception of strangers", () => {
     await using plane = await testControlPlane({ session: { maxHandshakesEach: 2 } });
     const crowd = Array.from({ length: 20 }, () => plane.stream());
     let heard = 0;
-    for (const agent of crowd)
+    for (const agent of crowd) {
       void agent.challenge().then(
         () => (heard += 1),
         () => undefined,
       );
+    }
     await eventually(() => heard === 2, "the share is exhausted");
     const proxy = await from("127.0.0.2", plane.controlPlane.agentsAddress.port);
     const elsewhere = new RawAgent((proxy.address() as AddressInfo).port);
