@@ -87,8 +87,9 @@ async function* translated<Item>(items: AsyncIterable<Item>, fail: (error: unkno
   }
 }
 
-function withKey(header: ConstructorParameters<typeof Headers>[0], apiKey: string | undefined): Headers {
-  const headers = new Headers(header);
+function withKey(header: Parameters<Transport["unary"]>[3], apiKey: string | undefined): Headers {
+  // The type of connect speaks of the browser's `HeadersInit`, which Node's own types do not name.
+  const headers = new Headers(header as ConstructorParameters<typeof Headers>[0]);
   if (apiKey !== undefined) {
     headers.set("authorization", `Bearer ${apiKey}`);
   }

@@ -61,7 +61,7 @@ export function unexpected(error: unknown, logger: Logger): FleetError {
 function encode(error: FleetError): ConnectError {
   const encoded = new ConnectError(error.message, statusOfReason[error.reason], undefined, undefined, error);
   // Not yet encoded, so that connect shows them readably to callers who speak JSON.
-  encoded.details = messagesOfError(error) as ConnectError["details"];
+  encoded.details = messagesOfError(error);
   return encoded;
 }
 

@@ -1,7 +1,11 @@
 import { createContextValues } from "@connectrpc/connect";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
-import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import type { Logger } from "pino";
 import { peerAddressKey } from "./caller.ts";
 import { unexpected } from "./connect-error.ts";
@@ -46,7 +50,7 @@ async function serve(
   logger: Logger,
 ): Promise<void> {
   const values = createContextValues().set(peerAddressKey, request.socket.remoteAddress ?? "");
-  let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+  let universal: UniversalServerRequest;
   try {
     universal = universalRequestFromNodeRequest(request, response, undefined, values);
   } catch {

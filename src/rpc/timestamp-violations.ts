@@ -28,7 +28,7 @@ export function timestampViolations(schema: DescMessage, message: Message): Fiel
 function violationsIn(schema: DescMessage, message: Message, path: string): FieldViolation[] {
   const violations: FieldViolation[] = [];
   for (const step of stepsOf(schema)) {
-    for (const [key, value] of valuesOf(message as unknown as Fields, step.field)) {
+    for (const [key, value] of valuesOf(message, step.field)) {
       const at = `${path}${step.field.name}${key}`;
       if (step.schema.typeName !== TimestampSchema.typeName) {
         violations.push(...violationsIn(step.schema, value, `${at}.`));

@@ -1,5 +1,5 @@
 /** What a database of better-sqlite3 has that matters here. */
-interface PreparingDatabase {
+export interface PreparingDatabase {
   prepare(sql: string): unknown;
 }
 

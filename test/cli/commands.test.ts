@@ -44,7 +44,7 @@ describe("commands on the command line", () => {
     const answers: Answers = {
       commands: {
         listCommands(request) {
-          asked.push(request as unknown as Record<string, unknown>);
+          asked.push(request);
           return { commands: [bad], nextPageToken: "more" };
         },
       },

@@ -57,7 +57,7 @@ describe("docker: what becomes of containers that are not well", function () {
     await using fleet = await Fleet.start();
     await fleet.enrol("main", engine.engine);
     const labels = { ...engine.labels };
-    const spec = create(ContainerSpecSchema, { image: fleetImage, labels, ...init } as typeof init);
+    const spec = create(ContainerSpecSchema, { image: fleetImage, labels, ...init });
     const name = engine.uniqueName();
     const { container } = await fleet.api.containers.createContainer({
       host: "main",

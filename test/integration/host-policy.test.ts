@@ -104,10 +104,10 @@ describe("integration: a host whose owner sets bounds to the fleet", () => {
       "containers.except_labels",
     );
     const left = await engine.listContainers(neverAborted);
-    assert.deepEqual(left.map(({ name, state }) => [name, state]).toSorted(), [
-      ["plain", ContainerState.RUNNING],
-      ["vital", ContainerState.RUNNING],
-    ]);
+    assert.deepEqual(Object.fromEntries(left.map(({ name, state }) => [name, state])), {
+      plain: ContainerState.RUNNING,
+      vital: ContainerState.RUNNING,
+    });
     await containers.stopContainer({ container: "plain", gracePeriod });
   });
 

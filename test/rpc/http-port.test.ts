@@ -28,7 +28,7 @@ describe("HTTP port", () => {
     const server = createServer((inbound) => {
       const onward = connect({ host: "127.0.0.1", port: port.address.port, noDelay: true });
       let queue = Promise.resolve();
-      inbound.on("data", (chunk) => (queue = queue.then(() => pass(chunk, onward))));
+      inbound.on("data", (chunk) => void (queue = queue.then(() => pass(chunk, onward))));
       onward.pipe(inbound);
       for (const socket of [inbound, onward]) socket.on("error", () => {});
       inbound.on("close", () => onward.destroy());
@@ -97,7 +97,7 @@ describe("HTTP port", () => {
 
   it("answers a client that closes its half after the request", async () => {
     await open();
-    const socket = await dial({ allowHalfOpen: true } as Partial<NetConnectOpts>);
+    const socket = await dial({ allowHalfOpen: true });
     socket.end("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     const chunks: Buffer[] = [];
     for await (const chunk of socket) chunks.push(chunk as Buffer);

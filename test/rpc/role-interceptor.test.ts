@@ -72,7 +72,6 @@ describe("roles", () => {
     caller = { name: "test", role: Role.ADMIN };
     const { api } = await start();
     assert.equal(requiredRole(AgentService.method.agentStream), Role.UNSPECIFIED);
-    // oxlint-disable-next-line require-yield
     const stream = clientOf(AgentService, grpcTo(api.url)).agentStream((async function* () {})());
     const error = fleetErrorFrom(await rejection(stream[Symbol.asyncIterator]().next()));
     assert.equal(error.reason, "PERMISSION_DENIED");

@@ -69,29 +69,47 @@ async function play(agent: RawAgent, step: Move, nonce: Uint8Array): Promise<voi
         case: "reconnection" as const,
         value: { agentId: agent.identity.agentId || "nobody" },
       };
-      agent.sendHello(agent.hello(identity as never), step.kind === "hello" ? nonce : randomBytes(32));
+      agent.sendHello(agent.hello(identity), step.kind === "hello" ? nonce : randomBytes(32));
       return;
     }
-    case "empty-message":
-      return agent.sendMessage({ case: undefined });
-    case "heartbeat":
-      return agent.send({});
-    case "half-close":
-      return agent.halfClose();
-    case "bytes":
-      return agent.sendBytes(step.bytes);
-    case "mutated":
-      return agent.sendBytes(mutated(step));
-    case "result":
-      return agent.result({ commandId: step.id, attempt: 1 });
-    case "part":
-      return agent.send({ resultParts: [{ commandId: step.id, index: step.id.length, last: true }] });
-    case "acceptance":
-      return agent.send({ acceptances: [{ commandId: step.id, attempt: 4_294_967_295 }] });
-    case "inventory":
-      return agent.send({
+    case "empty-message": {
+      agent.sendMessage({ case: undefined });
+      return;
+    }
+    case "heartbeat": {
+      agent.send({});
+      return;
+    }
+    case "half-close": {
+      agent.halfClose();
+      return;
+    }
+    case "bytes": {
+      agent.sendBytes(step.bytes);
+      return;
+    }
+    case "mutated": {
+      agent.sendBytes(mutated(step));
+      return;
+    }
+    case "result": {
+      agent.result({ commandId: step.id, attempt: 1 });
+      return;
+    }
+    case "part": {
+      agent.send({ resultParts: [{ commandId: step.id, index: step.id.length, last: true }] });
+      return;
+    }
+    case "acceptance": {
+      agent.send({ acceptances: [{ commandId: step.id, attempt: 4_294_967_295 }] });
+      return;
+    }
+    case "inventory": {
+      agent.send({
         inventory: [{ update: { case: "container", value: { id: step.id, name: step.name } } }],
       });
+      return;
+    }
   }
 }
 

@@ -40,7 +40,7 @@ describe("enrolment in the database", () => {
         child.process.stdin.write(`once-${round}\n`);
       }
       const results = await Promise.all(children.map((child) => child.line()));
-      assert.deepEqual(results.toSorted(), ["USED_UP", "enrolled"], `round ${round}`);
+      assert.deepEqual(new Set(results), new Set(["USED_UP", "enrolled"]), `round ${round}`);
     }
     for (const child of children) {
       child.process.stdin.end();

@@ -31,9 +31,9 @@ export function operationTests(kit: FleetKit): void {
     assert.equal(await kit.trueState(created), "created");
     for (const [expected, step] of steps) {
       const { changed, container } = await step();
-      assert.equal(changed, true, `${step}`);
-      assert.equal(stateWord(container?.state), expected, `${step}`);
-      assert.equal(await kit.trueState({ id, name: container?.name ?? "" }), expected, `${step}`);
+      assert.equal(changed, true, step.toString());
+      assert.equal(stateWord(container?.state), expected, step.toString());
+      assert.equal(await kit.trueState({ id, name: container?.name ?? "" }), expected, step.toString());
     }
     assert.equal(await kit.trueState({ id, name: newName }), "exited");
     assert.equal((await containers.removeContainer({ container: newName })).changed, true);

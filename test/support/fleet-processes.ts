@@ -119,7 +119,7 @@ export function limitFiles({ child }: RunningProgram, bytes: number | undefined)
     `${child.pid}`,
     `--fsize=${bytes ?? "unlimited"}:unlimited`,
   ]);
-  assert.equal(status, 0, `${stderr}`);
+  assert.equal(status, 0, stderr.toString());
 }
 
 function isAlive(pid: number): boolean {

@@ -77,10 +77,11 @@ export class SimulatedContainer {
       Mounts: this.#mounts(),
       Config: {
         ...config,
-        ExposedPorts: Object.fromEntries([
-          ...image.exposedPorts.map((port) => [`${port}/tcp`, {}]),
-          ...spec.ports.map((port) => [portKey(port), {}]),
-        ]),
+        ExposedPorts: Object.fromEntries(
+          [...image.exposedPorts.map((port) => `${port}/tcp`), ...spec.ports.map(portKey)].map(
+            (port) => [port, {}] as const,
+          ),
+        ),
       },
       NetworkSettings: { Ports: this.run === undefined ? {} : this.bindings, Networks: this.#networks() },
     };

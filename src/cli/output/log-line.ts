@@ -24,7 +24,7 @@ export function formatLogLine(json: string, paint: Paint): string {
     .filter(([name, value]) => !silent.has(name) && value !== undefined)
     .map(([name, value]) => `${name}=${valueText(value)}`);
   const time = new Date(Number(entry["time"])).toTimeString().slice(0, 8);
-  const message = escapeText(String(entry["msg"] ?? ""));
+  const message = escapeText(typeof entry["msg"] === "string" ? entry["msg"] : "");
   const tail = facts.length === 0 ? "" : ` ${paint("faint", escapeText(facts.join(" ")))}`;
   return `${paint("faint", time)} ${paint(meaning, word.padEnd(5))} ${message}${tail}`;
 }

@@ -58,7 +58,7 @@ describe("handshake", () => {
     await using plane = await testControlPlane();
     const firsts: [string, (agent: RawAgent) => void][] = [
       ["frame", (agent) => agent.send({})],
-      ["empty", (agent) => agent.sendMessage(undefined as never)],
+      ["empty", (agent) => agent.sendMessage(undefined)],
       ["empty", (agent) => agent.sendBytes(unknownField)],
     ];
     for (const [what, say] of firsts) {
@@ -75,7 +75,7 @@ describe("handshake", () => {
     await using plane = await testControlPlane();
     const anonymous = plane.stream();
     const { nonce } = await anonymous.challenge();
-    anonymous.sendHello(anonymous.hello({ case: undefined } as never), nonce);
+    anonymous.sendHello(anonymous.hello({ case: undefined }), nonce);
     assert.match(
       (await rejection(anonymous.welcomed(), "PROTOCOL_VIOLATION")).message,
       /Registration or a Reconnection/,

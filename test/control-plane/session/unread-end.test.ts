@@ -56,9 +56,10 @@ describe("the end of a session whose agent does not read", () => {
     const filler = new Uint8Array(60_000);
     // A field that no agent knows, as large as a frame.
     const item = Buffer.concat([Buffer.from([0xfa, 0x3f, 0xe0, 0xd4, 0x03]), filler]);
-    for (let seen = -1; seen !== session.queued.bytes; await delay(100)) {
+    for (let seen = -1; seen !== session.queued.bytes; ) {
       seen = session.queued.bytes;
       while (session.send(item));
+      await delay(100);
     }
     assert.ok(session.queued.bytes > 1024 * 1024);
     const endedAt = performance.now();
