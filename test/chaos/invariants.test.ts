@@ -135,6 +135,10 @@ describe("the promises of a run", () => {
         takeovers: [{ host: "host-1", incarnation: 1, atMs: 1_100 }],
       },
       { breakages: [{ host: "host-1", container: "c1" }] },
+      {
+        breakages: [{ host: "host-1", container: "of what was created" }],
+        created: new Map([["of what was created", "c1"]]),
+      },
       { commands: [command({ ...unknown, endTime: timestampFromMs(6_000) })] },
     ];
     for (const excuse of excuses) {

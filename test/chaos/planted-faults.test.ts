@@ -24,7 +24,15 @@ const steady = {
   hangsUpAfterMs: undefined,
   cancelledAfterMs: undefined,
 } as const;
-const small = { commands: 60, agents: 2, callers: 12, pauseMs: 60, manners: slowEngines, settleMs: 3_000 };
+const small = {
+  commands: 60,
+  agents: 2,
+  callers: 12,
+  pauseMs: 60,
+  manners: slowEngines,
+  settleMs: 3_000,
+  limitMs: 8_000,
+};
 
 const faults: Readonly<Record<string, PlantedFault>> = {
   "an agent that forgets which commands it knows": {
@@ -58,7 +66,7 @@ const faults: Readonly<Record<string, PlantedFault>> = {
       {
         file: "src/agent/execution/journal.ts",
         from: "setImmediate(() => this.#flush());\n    await promise;",
-        to: "setTimeout(() => this.#flush(), 400);\n    promise.catch(() => undefined);",
+        to: "setTimeout(() => this.#flush(), 2_000);\n    promise.catch(() => undefined);",
       },
       { file: "src/agent/execution/journal.ts", from: "clearImmediate(", to: "clearTimeout(" },
     ],
@@ -82,7 +90,7 @@ const faults: Readonly<Record<string, PlantedFault>> = {
     run: {
       ...small,
       faults: { "kill-control-plane": 1 },
-      faultEveryMs: [300, 500],
+      faultEveryMs: [800, 1_500],
       asks: () => ({ ...steady, operation: "restart" }),
     },
     breaks: ["nothing acknowledged is lost"],
@@ -130,7 +138,7 @@ const seeds = [7, 8, 9];
 describe("the checker", () => {
   for (const [what, { mutations, run, breaks }] of Object.entries(faults)) {
     it(`C29 notices ${what}`, async function () {
-      this.timeout(120_000);
+      this.timeout(240_000);
       await using mutant = await plantFault(mutations);
       const seen = new Set<PromiseName>();
       for (const seed of seeds) {

@@ -57,8 +57,8 @@ export interface ChaosReport {
 
 const usualSettleMs = 30_000;
 
-/** How much one caller has under way at most. */
-const maxOpenEach = 3;
+/** From so many calls under way on, a caller is slow to begin more. */
+const manyOpen = 3;
 
 const usualManners: EngineManners = { breakBefore: 0.02, breakAfter: 0.03, maxLatencyMs: 40 };
 
@@ -164,8 +164,8 @@ async function askAll(
         () => open.delete(call),
         () => undefined, // stays, for whoever waits for all of them
       );
-      // A call that waits long does not hold up the next ones of its caller, as long as they are few.
-      await Promise.race(open.size < maxOpenEach ? [call, delay(500)] : open);
+      // A call that waits long does not hold up the next ones of its caller; the more there are, the longer it does.
+      await Promise.race([...open, delay(open.size < manyOpen ? 500 : 2_000)]);
       await delay(own.between(0, pauseMs));
     }
     asking -= 1;

@@ -264,7 +264,10 @@ function isRefusal(answer: Answer): boolean {
  * Whether anything happened that may lose an answer of the engine: to its agent's process, its journal, its engine, or its time. What is
  * sent between a kill and the return of the agent is sent to nobody, before the control plane has noticed.
  */
-function hasCause(command: Command, { incidents, takeovers, breakages, askOfCommand }: Indexed): boolean {
+function hasCause(
+  command: Command,
+  { incidents, takeovers, breakages, created, askOfCommand }: Indexed,
+): boolean {
   const ask = askOfCommand.get(command.id);
   if (ask === undefined || command.createTime === undefined || command.endTime === undefined) return false;
   const from = timestampMs(command.createTime);
@@ -274,7 +277,9 @@ function hasCause(command: Command, { incidents, takeovers, breakages, askOfComm
     const back = takeovers.find((takeover) => takeover.host === host && takeover.atMs > atMs);
     return back === undefined || back.atMs >= from;
   });
-  const broken = breakages.some(({ container }) => container === command.container);
+  const broken = breakages.some(
+    ({ container }) => (created.get(container) ?? container) === command.container,
+  );
   return meanwhile || broken || command.cancelRequested || isLate(command, to - from);
 }
 
