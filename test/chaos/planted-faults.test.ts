@@ -98,11 +98,11 @@ const faults: Readonly<Record<string, PlantedFault>> = {
 
   "a control plane that sends again what an agent without its journal may have run": {
     mutations: [
-      {
+      ...["record.journalId !== session.identity.journalId", 'record.state === "ACCEPTED"'].map((lost) => ({
         file: "src/control-plane/dispatch/deliveries.ts",
-        from: 'record.state === "ACCEPTED" || record.journalId !== session.identity.journalId',
-        to: "false",
-      },
+        from: `else if (${lost}) this.#lost(record);`,
+        to: "",
+      })),
     ],
     run: {
       ...small,
