@@ -64,6 +64,7 @@ export class Running {
     await rooms.access.close();
     await rooms.retention.close();
     rooms.tls?.close();
+    rooms.wheel.clear();
     await rooms.storage.close();
     lock.release();
   }
