@@ -97,13 +97,13 @@ const faults: Readonly<Record<string, PlantedFault>> = {
   },
 
   "a control plane that sends again what an agent without its journal may have run": {
-    mutations: [
-      ...["record.journalId !== session.identity.journalId", 'record.state === "ACCEPTED"'].map((lost) => ({
+    mutations: ["record.journalId !== session.identity.journalId", 'record.state === "ACCEPTED"'].map(
+      (lost) => ({
         file: "src/control-plane/dispatch/deliveries.ts",
         from: `else if (${lost}) this.#lost(record);`,
         to: "",
-      })),
-    ],
+      }),
+    ),
     run: {
       ...small,
       manners: { ...slowEngines, maxLatencyMs: 600 },
