@@ -101,9 +101,8 @@ describe("integration: a control plane whose disk is full", function () {
 async function untilReadiness(fleet: FleetProcesses, wanted: number): Promise<string> {
   return eventually(
     async () => {
-      const response = await fetch(`http://${fleet.apiAddress}/readyz`);
-      const text = await response.text();
-      return response.status === wanted ? text : undefined;
+      const { status, text } = await fleet.page("/readyz");
+      return status === wanted ? text : undefined;
     },
     `/readyz answers ${wanted}`,
     patienceMs,

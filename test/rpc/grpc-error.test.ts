@@ -66,7 +66,7 @@ describe("errors of grpc-js streams", () => {
 
   it("reach the agent when more fields are at fault than a trailer can name", async () => {
     await using plane = await testControlPlane();
-    const odd = Array.from({ length: 1_024 }, (_, index) => `odd-${index}`);
+    const odd = Array.from({ length: 300 }, (_, index) => `odd-${index}`);
     const error = await rejection(
       plane.stream().register(await plane.controlPlane.createToken("test"), {
         runningCommandIds: odd,

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,11 +14,8 @@ import type { LogLine } from "./agent-harness.ts";
 import { eventually } from "./control-plane-harness.ts";
 import { patienceMs } from "./fleet.ts";
 
-// How they speak is not what these tests are about.
-const plaintext = { FAIRLEAD_INSECURE: "true" };
-
 /**
- * `fairlead serve` and `fairlead agent` as processes of their own, on folders and ports that stay the same. Its end kills
+ * `fairlead serve` and `fairlead agent` as processes of their own, with TLS and keys as they come, on folders and ports that stay the same. Its end kills
  * what still runs and fails when a process, a listener or a folder is left.
  */
 export class FleetProcesses implements AsyncDisposable {
@@ -37,18 +37,29 @@ export class FleetProcesses implements AsyncDisposable {
 
   /** A client that repeats nothing. */
   get api(): Fairlead {
-    this.#api ??= createFairlead({ server: `http://${this.#apiAddress}`, retry: { attempts: 1 } });
+    const { apiKey, ca } = this.#key();
+    this.#api ??= createFairlead({
+      server: `https://${this.#apiAddress}`,
+      apiKey,
+      ca,
+      retry: { attempts: 1 },
+    });
     return this.#api;
+  }
+
+  /** Asks for a plain page, such as /readyz. */
+  async page(path: string): Promise<{ readonly status: number | undefined; readonly text: string }> {
+    const request = get(`https://${this.#apiAddress}${path}`, { ca: this.#key().ca, agent: false });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    return { status: response.statusCode, text: (await response.setEncoding("utf8").toArray()).join("") };
   }
 
   /** Starts the control plane, again where it was before, and waits until it listens. */
   async serve(): Promise<RunningProgram> {
     const listen = ["--api-listen", this.#apiAddress, "--agents-listen", this.#agentsAddress];
     const data = ["--data", join(this.folder, "server")];
-    const serve = this.#started(
-      startProgram(["serve", "--log-level", "debug", ...listen, ...data], plaintext),
-    );
-    [, this.#apiAddress = ""] = await serve.until(/"api":"http:\/\/([^"]+)"/, "stderr");
+    const serve = this.#started(startProgram(["serve", "--log-level", "debug", ...listen, ...data]));
+    [, this.#apiAddress = ""] = await serve.until(/"api":"https:\/\/([^"]+)"/, "stderr");
     [, this.#agentsAddress = ""] = await serve.until(/"agents":"([^"]+)"/, "stderr");
     return serve;
   }
@@ -57,7 +68,7 @@ export class FleetProcesses implements AsyncDisposable {
   async agent(name: string, token = ""): Promise<RunningProgram> {
     const flags = ["--engine", "simulated", "--name", name, "--server", this.#agentsAddress];
     const data = ["--data", join(this.folder, name)];
-    const environment = { ...plaintext, ...(token === "" ? {} : { FAIRLEAD_TOKEN: token }) };
+    const environment = token === "" ? {} : { FAIRLEAD_TOKEN: token };
     return this.#started(startProgram(["agent", "--log-level", "debug", ...flags, ...data], environment));
   }
 
@@ -71,7 +82,7 @@ export class FleetProcesses implements AsyncDisposable {
 
   /** Runs a command of the command line against this control plane. */
   run(...args: string[]): Promise<{ code: number | string; stdout: string; stderr: string }> {
-    return runProgram(args, { FAIRLEAD_SERVER: `http://${this.#apiAddress}` });
+    return runProgram(args, { FAIRLEAD_KEY_FILE: this.#keyFile });
   }
 
   /** The host, once it is as wanted. */
@@ -95,6 +106,14 @@ export class FleetProcesses implements AsyncDisposable {
     for (const address of [this.#apiAddress, this.#agentsAddress]) {
       assert.equal(await isListening(address), false, `${address} is still listened on`);
     }
+  }
+
+  get #keyFile(): string {
+    return join(this.folder, "server", "admin.key");
+  }
+
+  #key(): { readonly apiKey: string; readonly ca: string } {
+    return JSON.parse(readFileSync(this.#keyFile, "utf8")) as { apiKey: string; ca: string };
   }
 
   #started(program: RunningProgram): RunningProgram {

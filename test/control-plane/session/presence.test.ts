@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { FleetError } from "../../../src/domain/errors.ts";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
@@ -63,9 +66,12 @@ describe("presence of hosts", () => {
     await using plane = await testControlPlane();
     await plane.enrolled();
     assert.equal(await onlineInDatabase(plane), true);
-    // Another process on the same data, as after a SIGKILL of the first.
-    await using second = await testControlPlane({ dataDir: plane.dataDir });
+    // Another control plane on what a SIGKILL of the first would have left behind.
+    const left = await mkdtemp(join(tmpdir(), "fairlead-left-"));
+    await cp(plane.dataDir, left, { recursive: true });
+    await using second = await testControlPlane({ dataDir: left });
     assert.equal((await hostInApi(second))?.online, false);
+    await rm(left, { recursive: true });
   });
 
   it("S07 an agent that is silent for longer than its lease is ended and offline, while one that speaks stays", async () => {
