@@ -35,7 +35,7 @@ answerParent({
   }),
 
   token: async ({ maxUses }: { maxUses: number }) => {
-    using fairlead = createFairlead({ server: `127.0.0.1:${controlPlane.apiAddress.port}` });
+    using fairlead = createFairlead({ server: `http://127.0.0.1:${controlPlane.apiAddress.port}` });
     const created = await fairlead.registrationTokens.createRegistrationToken({ maxUses });
     return created.token;
   },
