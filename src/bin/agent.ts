@@ -25,12 +25,14 @@ export function addAgentCommand(program: Command, line: CommandLine): void {
       "--insecure",
       "plaintext, for use over something that encrypts (env: FAIRLEAD_INSECURE=true); said at every start",
     )
+    .option("--doctor", "look at the way to the control plane and at the engine, say what to do, and end")
     .addHelpText("after", examples);
   addEngineOptions(addLocalOptions(command, "info"), "docker").action(
     async (_options: object, self: Command) => {
       // Loaded only now, so that the commands that only call the API start quickly.
-      const { runAgent } = await import("./run-agent.ts");
-      await runAgent(self.optsWithGlobals<AgentCommandOptions>(), line.environment);
+      const { runAgent, runDoctor } = await import("./run-agent.ts");
+      const options = self.optsWithGlobals<AgentCommandOptions>();
+      await (options.doctor === true ? runDoctor : runAgent)(options, line.environment);
     },
   );
 }
@@ -40,6 +42,7 @@ Examples:
   fairlead agent --server 127.0.0.1:7443 --token fl1.…   the first start, which enrols this host
   fairlead agent                                         every other one
   fairlead agent --engine simulated --token fl1.…        without Docker
+  fairlead agent --doctor                                why it does not connect
 
 FAIRLEAD_TOKEN keeps the token out of the list of processes.
 `;

@@ -9,7 +9,7 @@ export type HouseRule = (modules: readonly SourceModule[]) => string[];
  * give it one.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  "src/bin": ["src/control-plane", "src/agent", "src/agent/engine", "src/cli"],
+  "src/bin": ["src/control-plane", "src/agent", "src/agent/engine", "src/agent/doctor", "src/cli"],
   "src/index.ts": [
     "src/client",
     "src/control-plane",

@@ -1,3 +1,5 @@
+import { FleetError } from "../../domain/errors.ts";
+
 /** What the doctor looks at, in the order in which one thing rests on another. */
 export type DiagnosisStage = "name" | "tcp" | "tls" | "authority" | "grpc" | "clock" | "identity" | "engine";
 
@@ -25,4 +27,9 @@ export function bad(stage: DiagnosisStage, detail: string, advice: string): Diag
 /** A stage with nothing to look at. */
 export function skipped(stage: DiagnosisStage, detail: string): Diagnosis {
   return { stage, verdict: "skipped", detail };
+}
+
+/** What is wrong as an error, whose text is the one thing to do. */
+export function errorFromDiagnosis({ stage, detail, advice }: Diagnosis): FleetError {
+  return new FleetError("OPERATION_FAILED", advice ?? detail, { metadata: { stage, detail } });
 }
