@@ -62,6 +62,11 @@ export class Deliveries {
     this.#sendAgain(session, record);
   }
 
+  /** Ends a command that was just written and could not be sent: it certainly did nothing. */
+  async refuse(record: CommandRecord, error: FleetError): Promise<void> {
+    await this.#end(record, endFromError(error, false));
+  }
+
   /** The agent has a command in its journal. */
   accepted(session: AgentSession, commandId: string): void {
     const record = this.#openFor(session, commandId);

@@ -84,6 +84,7 @@ export class Dispatcher implements CommandTraffic {
     this.#deliveries = new Deliveries({ ...shared, circuits: this.#circuits });
     this.#reads = new Reads({ ...shared, circuits: this.#circuits });
     this.#mutations = new Mutations({
+      circuits: this.#circuits,
       ...shared,
       deliveries: this.#deliveries,
       keys: new RequestKeys(parts),
@@ -234,16 +235,9 @@ export class Dispatcher implements CommandTraffic {
     if (whenOffline === "queue" && traits.mutates) return this.#mutations.run(request, traits, timeoutMs);
     const waitedMs = whenOffline === "wait" ? await this.#untilOnline(host.agentId, timeoutMs, signal) : 0;
     const remainingMs = Math.max(1, timeoutMs - waitedMs);
-    if (!traits.mutates) return this.#reads.run(request, remainingMs);
-    const passage = this.#circuits.enter(host);
-    try {
-      const dispatched = await this.#mutations.run(request, traits, remainingMs);
-      passage.ended(undefined);
-      return dispatched;
-    } catch (error) {
-      passage.ended(error);
-      throw error;
-    }
+    return traits.mutates
+      ? this.#mutations.run(request, traits, remainingMs)
+      : this.#reads.run(request, remainingMs);
   }
 
   /** Waits for the agent to have a session, or for the time to be over. Tells how long that took, in whole milliseconds. */

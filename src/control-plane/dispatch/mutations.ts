@@ -11,6 +11,7 @@ import type { AgentSession } from "../session/agent-session.ts";
 import { commandItem, contentBytes } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import { errorOfRecord } from "./command-end.ts";
+import type { Circuits, Passage } from "./circuits.ts";
 import type { CommandJournal } from "./command-journal.ts";
 import type { Deliveries } from "./deliveries.ts";
 import {
@@ -28,6 +29,7 @@ export interface MutationsParts {
   readonly sessions: Sessions;
   readonly journal: CommandJournal;
   readonly deliveries: Deliveries;
+  readonly circuits: Circuits;
   readonly keys: RequestKeys;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
@@ -60,11 +62,21 @@ export class Mutations {
    */
   async run(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
     this.#waiting += 1;
+    // At most one: a call that repeats an earlier one neither asks the circuit nor tells it anything.
+    const passages: Passage[] = [];
+    const create = () => {
+      if (request.whenOffline !== "queue") passages.push(this.#parts.circuits.enter(request.host));
+      return this.#create(request, traits, timeoutMs);
+    };
     try {
-      const create = () => this.#create(request, traits, timeoutMs);
       const commandId = await this.#parts.keys.commandFor(request, create);
       if (request.whenOffline === "queue") return queuedFrom(await this.find(commandId));
-      return dispatchedFrom(await this.wait(commandId, timeoutMs, request.signal));
+      const dispatched = dispatchedFrom(await this.wait(commandId, timeoutMs, request.signal));
+      for (const passage of passages) passage.ended(undefined);
+      return dispatched;
+    } catch (error) {
+      for (const passage of passages) passage.ended(error);
+      throw error;
     } finally {
       this.#waiting -= 1;
     }
@@ -123,9 +135,10 @@ export class Mutations {
     const item = commandItem(request, { commandId: sent.id, attempt, sessionEpoch, timeoutMs });
     if (!session.fits(item)) throw commandTooLarge(item.byteLength);
     await journal.add(sent);
-    // From here on a later session finds it among the open commands and sends it itself; so it does when this one cannot take it now.
-    if (sessions.current(host.agentId) === session) session.send(item);
-    else deliveries.resume(sent);
+    // From here on a later session finds it among the open commands and sends it itself.
+    if (sessions.current(host.agentId) !== session) deliveries.resume(sent);
+    else if (!session.send(item) && !session.over)
+      await deliveries.refuse(sent, agentBusy(host, "it reads too slowly"));
     return sent.id;
   }
 

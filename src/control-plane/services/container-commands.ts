@@ -67,7 +67,9 @@ async function carryOut<Method extends CommandMethod>(
       containerName: target.known?.name,
       timeoutMs: msOrUnset(request.timeout),
       graceMs: graceMs?.(request),
-      ...("offlinePolicy" in request ? deliveryOptions(request, parts.clock.now()) : {}),
+      ...("offlinePolicy" in request
+        ? deliveryOptions(request, parts.clock.now(), target.isRepeat === true)
+        : {}),
       caller,
       callerKeyId: keyId,
       callerAddress: address,

@@ -11,6 +11,8 @@ export interface ContainerTarget {
   readonly container: string;
   /** As last seen, where it is known. */
   readonly known?: Container | undefined;
+  /** The request repeats an earlier one. */
+  readonly isRepeat?: boolean;
 }
 
 /** What every request of a command may say of its target. */
@@ -42,7 +44,8 @@ export function containerTarget(
 /** What an earlier command was for; a repeated call is for the same, even if the container has gone by that command. */
 export function targetOfCommand(inventory: FleetInventory, command: CommandRecord): ContainerTarget {
   const { hostId, hostName, agentId, container } = command;
-  return { host: { hostId, hostName, agentId }, container, known: inventory.container(hostId, container) };
+  const known = inventory.container(hostId, container);
+  return { host: { hostId, hostName, agentId }, container, known, isRepeat: true };
 }
 
 function hostForCreate(inventory: FleetInventory, reference: string, sees: HostTest): HostIdentity {

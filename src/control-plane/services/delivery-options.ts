@@ -20,13 +20,17 @@ const whenOffline: Record<OfflinePolicy, WhenOffline> = {
 
 const maxExpiryMs = 30 * 24 * 60 * 60_000;
 
-/** How a request wants its command delivered. Throws INVALID_ARGUMENT for an expire time that is past, too far, or of no use. */
+/**
+ * How a request wants its command delivered. Throws INVALID_ARGUMENT for an expire time that is past, too far, or of no use; not for a repeat of an
+ * earlier request, whose time may be over by now.
+ */
 export function deliveryOptions(
   { offlinePolicy = OfflinePolicy.UNSPECIFIED, expireTime, preconditions }: DeliveryFields,
   now: number,
+  isRepeat: boolean,
 ): Pick<DispatchRequest, "whenOffline" | "expireTime" | "preconditions"> {
   const policy = whenOffline[offlinePolicy];
-  if (expireTime === undefined) return { whenOffline: policy, preconditions };
+  if (expireTime === undefined || isRepeat) return { whenOffline: policy, preconditions };
   const expires = timestampMs(expireTime);
   if (policy !== "queue") throw invalid("is only of use with OFFLINE_POLICY_QUEUE");
   if (expires <= now) throw invalid("is in the past");

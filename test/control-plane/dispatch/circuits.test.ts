@@ -80,4 +80,17 @@ describe("circuits", () => {
     await succeed(fleet, back);
     assert.equal(fleet.controlPlane.dispatcher.circuitState(agent.identity.agentId), "closed");
   });
+
+  it("C25 C22 a repeat of an earlier request is answered while the circuit is open, and says nothing of the way to the engine", async () => {
+    await using fleet = await testControlPlane({ dispatch: { retry: once } });
+    const agent = await fleet.enrolled();
+    const keyed = { requestId: "once", requestDigest: Buffer.from("the same") };
+    const first = dispatchTo(fleet, agent, stopWeb, keyed);
+    agent.succeed(await agent.command(), true);
+    await first;
+    for (let failures = 0; failures < 5; failures += 1) await fail(fleet, agent, "ENGINE_UNAVAILABLE");
+    assert.equal((await dispatchTo(fleet, agent, stopWeb, keyed)).outcome?.changed, true);
+    await rejection(dispatchTo(fleet, agent, stopWeb), "CIRCUIT_OPEN");
+    assert.equal(fleet.controlPlane.dispatcher.circuitState(agent.identity.agentId), "open");
+  });
 });

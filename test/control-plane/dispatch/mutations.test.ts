@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { newId } from "../../../src/domain/ids.ts";
 import { randomBytes } from "node:crypto";
+import type { FleetError } from "../../../src/domain/errors.ts";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
@@ -300,5 +301,23 @@ describe("commands that change something", () => {
     await unknown;
     assert.equal((await agent.ended).reason, "AGENT_REVOKED");
     assert.equal((await stored(fleet, commandId)).state, CommandState.OUTCOME_UNKNOWN);
+  });
+
+  it("C34 a command that the agent's full queue does not take is AGENT_BUSY, and certainly did nothing", async () => {
+    await using fleet = await testControlPlane({ session: { maxQueuedBytes: 200 } });
+    const agent = await fleet.enrolled();
+    const answering = (async () => {
+      for (;;) agent.succeed(await agent.command());
+    })().catch(() => undefined);
+    const calls = Array.from({ length: 40 }, () => dispatchTo(fleet, agent, stopWeb));
+    const busy = (await Promise.allSettled(calls)).filter(({ status }) => status === "rejected").length;
+    for (const call of calls)
+      await call.catch((error: unknown) => assert.equal((error as FleetError).reason, "AGENT_BUSY"));
+    assert.ok(busy > 0 && busy < 40, `${busy} of 40`);
+    const { commands } = await fleet.client(CommandService).listCommands({ reasons: ["AGENT_BUSY"] });
+    assert.equal(commands.length, busy);
+    assert.ok(commands.every(({ acceptTime }) => acceptTime === undefined));
+    agent.close();
+    await answering;
   });
 });
