@@ -36,8 +36,9 @@ describe("dependencies", () => {
 
   it("V12 every dependency of the manifest is in the lockfile", () => {
     for (const group of ["dependencies", "devDependencies"]) {
-      for (const name of Object.keys(manifest[group] as object))
+      for (const name of Object.keys(manifest[group] as object)) {
         assert.ok(packages[`node_modules/${name}`], name);
+      }
     }
   });
 

@@ -137,8 +137,9 @@ export class Mutations {
     await journal.add(sent);
     // From here on a later session finds it among the open commands and sends it itself.
     if (sessions.current(host.agentId) !== session) deliveries.resume(sent);
-    else if (!session.send(item) && !session.over)
+    else if (!session.send(item) && !session.over) {
       await deliveries.refuse(sent, agentBusy(host, "it reads too slowly"));
+    }
     return sent.id;
   }
 

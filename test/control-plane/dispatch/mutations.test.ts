@@ -311,8 +311,9 @@ describe("commands that change something", () => {
     })().catch(() => undefined);
     const calls = Array.from({ length: 40 }, () => dispatchTo(fleet, agent, stopWeb));
     const busy = (await Promise.allSettled(calls)).filter(({ status }) => status === "rejected").length;
-    for (const call of calls)
+    for (const call of calls) {
       await call.catch((error: unknown) => assert.equal((error as FleetError).reason, "AGENT_BUSY"));
+    }
     assert.ok(busy > 0 && busy < 40, `${busy} of 40`);
     const { commands } = await fleet.client(CommandService).listCommands({ reasons: ["AGENT_BUSY"] });
     assert.equal(commands.length, busy);
