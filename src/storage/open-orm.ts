@@ -11,6 +11,7 @@ import { EventEntity } from "./entities/event.ts";
 import { HostEntity } from "./entities/host.ts";
 import { RegistrationTokenEntity } from "./entities/registration-token.ts";
 import { WriteProbeEntity } from "./entities/write-probe.ts";
+import { cacheStatements, type PreparingDatabase } from "./statement-cache.ts";
 import { Migration0001FirstSchema } from "./migrations/migration-0001-first-schema.ts";
 
 /** Every migration, oldest first. A name that was once released stays, because databases remember it. */
@@ -77,6 +78,7 @@ async function initialise(path: string): Promise<MikroORM> {
   });
   const connection = orm.em.getConnection();
   await orm.connect();
+  cacheStatements((await connection.getNativeClient()) as PreparingDatabase);
   await connection.execute("pragma journal_mode = wal");
   await connection.execute("pragma synchronous = full");
   await connection.execute("pragma foreign_keys = on");
