@@ -1,5 +1,5 @@
-import { isIPv6 } from "node:net";
 import type { Clock } from "../../resilience/clock.ts";
+import { addressSite } from "../../rpc/address-site.ts";
 
 /** How many attempts may fail from one address before the rest of a minute is spoilt for it. */
 export const maxFailuresEach = 20;
@@ -26,7 +26,7 @@ export class FailedAttempts {
 
   /** Whether the address has had enough of them. Otherwise how many milliseconds it has to wait; 0: none. */
   waitMs(address: string): number {
-    const window = this.#current(placeOf(address));
+    const window = this.#current(addressSite(address));
     return window === undefined || window.failures < maxFailuresEach
       ? 0
       : window.begun + windowMs - this.#clock.monotonic();
@@ -34,7 +34,7 @@ export class FailedAttempts {
 
   /** Counts an attempt that has not failed yet, so that many at once are not looked at all. Returns how many there are. */
   add(address: string): number {
-    const place = placeOf(address);
+    const place = addressSite(address);
     const window = this.#current(place) ?? this.#begin(place);
     window.failures += 1;
     return window.failures;
@@ -42,7 +42,7 @@ export class FailedAttempts {
 
   /** The attempt did not fail after all. */
   forgive(address: string): void {
-    const window = this.#current(placeOf(address));
+    const window = this.#current(addressSite(address));
     if (window !== undefined) window.failures = Math.max(0, window.failures - 1);
   }
 
@@ -59,15 +59,4 @@ export class FailedAttempts {
     this.#windows.set(place, window);
     return window;
   }
-}
-
-function placeOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address;
-  const [head = "", tail] = address.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const missing = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  const groups = [...left, ...Array.from({ length: missing }, () => "0"), ...right];
-  return `${groups.slice(0, 4).join(":")}::/64`;
 }
