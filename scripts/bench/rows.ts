@@ -43,7 +43,7 @@ export interface Row {
 const grpcFloor = "bare grpc-js echo";
 const connectFloor = "bare connect-node echo";
 
-// Measured of the product with the terse engine: an inspection, and the start of a container that runs.
+// An estimate, not a measurement, of what the product sends with the terse engine: an inspection, and the start of a container that runs.
 const readBytes = { requestBytes: 140, responseBytes: 180 };
 const journaledBytes = { requestBytes: 140, responseBytes: 180 };
 

@@ -10,13 +10,14 @@ import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { Health, HealthCheckResponse_ServingStatus } from "../../src/gen/grpc/health/v1/health_pb.js";
 import { killChildren, startChild } from "../storage/child-process.ts";
 import { eventually } from "../support/control-plane-harness.ts";
+import { requireTool } from "../support/require-tool.ts";
 
 describe("the health of the storage", () => {
   afterEach(killChildren);
 
   it("L08 C36 a disk that is full is told at once on /readyz and by gRPC health, reads go on, and room is noticed", async function () {
     this.timeout(60_000);
-    if (!existsSync("/usr/bin/prlimit")) this.skip();
+    requireTool(this, "prlimit", existsSync("/usr/bin/prlimit"));
     const folder = mkdtempSync(join(tmpdir(), "fairlead-full-"));
     // 3,000 blocks of 512 or 1,024 bytes, by the shell.
     const limited = ["/bin/sh", "-c", 'ulimit -S -f 3000; exec "$@"', "sh"];

@@ -15,6 +15,7 @@ import { noGrace, patienceMs, sleeping } from "../support/fleet.ts";
 import { simulatedFleetEngine } from "../support/fleet-engine.ts";
 import { FleetProcesses, limitFiles, logOf } from "../support/fleet-processes.ts";
 import { silentLogger } from "../support/silent-logger.ts";
+import { requireTool } from "../support/require-tool.ts";
 
 describe("integration: a control plane whose disk is full", function () {
   this.timeout(60_000);
@@ -28,7 +29,7 @@ describe("integration: a control plane whose disk is full", function () {
   let dataDir: string;
 
   before(async function () {
-    if (!existsSync("/usr/bin/prlimit")) this.skip();
+    requireTool(this, "prlimit", existsSync("/usr/bin/prlimit"));
     fleet = new FleetProcesses();
     serve = await fleet.serve();
     engine = simulatedFleetEngine({ containers: 2, observe: (call) => calls.push(call) });

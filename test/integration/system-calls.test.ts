@@ -8,6 +8,7 @@ import { killPrograms } from "../cli/process.ts";
 import { eventually } from "../support/control-plane-harness.ts";
 import { patienceMs } from "../support/fleet.ts";
 import { FleetProcesses } from "../support/fleet-processes.ts";
+import { requireTool } from "../support/require-tool.ts";
 
 /** One system call of a process, as strace tells it. */
 interface Call {
@@ -49,7 +50,7 @@ const isSend = ({ name, target }: Call) =>
 describe("integration: the order of system calls", function () {
   this.timeout(60_000);
   before(function () {
-    if (!canTrace()) this.skip();
+    requireTool(this, "strace", canTrace());
   });
   afterEach(killPrograms);
 

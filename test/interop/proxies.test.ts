@@ -15,6 +15,7 @@ import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { eventually, testControlPlane } from "../support/control-plane-harness.ts";
 import { silentLogger } from "../support/silent-logger.ts";
+import { requireTool } from "../support/require-tool.ts";
 
 const page = readFileSync(new URL("../../docs/proxies.md", import.meta.url), "utf8");
 
@@ -106,7 +107,7 @@ for (const [program, write] of Object.entries(proxies)) {
     let folder: string;
     let child: ChildProcess | undefined;
     before(function () {
-      if (!isInstalled(program)) this.skip();
+      requireTool(this, program, isInstalled(program));
     });
     beforeEach(() => {
       folder = mkdtempSync(join(tmpdir(), "fairlead-proxy-"));

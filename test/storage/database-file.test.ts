@@ -6,6 +6,7 @@ import { OrmStorage } from "../../src/storage/orm-storage.ts";
 import { killChildren, startChild } from "./child-process.ts";
 import { commandRecord, tokenRecord } from "./sample-records.ts";
 import { silent, TemporaryStorage } from "./temporary-storage.ts";
+import { requireTool } from "../support/require-tool.ts";
 
 describe("the database file", () => {
   let files: TemporaryStorage;
@@ -104,9 +105,7 @@ describe("the database file", () => {
 
   it("C36 without room: writes fail with a clear reason, reads go on, and it recovers by itself", async function () {
     this.timeout(60_000);
-    if (!existsSync("/usr/bin/prlimit")) {
-      this.skip();
-    }
+    requireTool(this, "prlimit", existsSync("/usr/bin/prlimit"));
     // 1,000 blocks of 512 or 1,024 bytes, by the shell.
     const limited = ["/bin/sh", "-c", 'ulimit -S -f 1000; exec "$@"', "sh"];
     const child = startChild("fill-disk.ts", [files.path], limited);
