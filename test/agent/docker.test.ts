@@ -36,7 +36,9 @@ describe("an agent on a real Docker Engine", () => {
     );
   });
   afterEach(async () => {
-    await harness?.close();
+    // Without Docker nothing was begun, and there is nobody to ask what is left.
+    if (harness === undefined) return;
+    await harness.close();
     await engine?.close();
     await removeContainers("agent");
   });
