@@ -1,67 +1,80 @@
 import type { Clock } from "./clock.ts";
-import type { TimerWheel } from "./timer-wheel.ts";
-
-/** When failures begin to cost time. */
-export interface FailureTallySettings {
-  /** How many failures within a minute cost nothing. Infinity: none ever does. */
-  readonly free: number;
-  /** What each further one adds to the delay, in milliseconds. */
-  readonly stepMs: number;
-  /** The longest delay, in milliseconds. */
-  readonly maxMs: number;
-}
 
 const windowMs = 60_000;
 
-/** Counts failures by who failed, and says how long each is to wait before the next try. Failures are forgotten after a minute. */
+interface Minute {
+  readonly begun: number;
+  failures: number;
+}
+
+/** What a tally of failures is made of. */
+export interface FailureTallyParts {
+  readonly clock: Clock;
+  /** How many are remembered; of too many, the one whose minute began longest ago is forgotten. Default 10,000. */
+  readonly maxRemembered?: number;
+}
+
+/**
+ * Counts failures by who failed, within a minute that begins with the first of them; then they are forgotten. What follows
+ * from them is for the owner to say.
+ */
 export class FailureTally {
-  readonly #settings: FailureTallySettings;
   readonly #clock: Clock;
-  readonly #wheel: Pick<TimerWheel, "schedule">;
-  readonly #failedAt = new Map<string, number[]>();
-  #sweeping = false;
+  readonly #maxRemembered: number;
+  // In the order in which the minutes began, so that those that are over come first.
+  readonly #minutes = new Map<string, Minute>();
 
-  constructor(parts: { settings: FailureTallySettings; clock: Clock; wheel: Pick<TimerWheel, "schedule"> }) {
-    this.#settings = parts.settings;
-    this.#clock = parts.clock;
-    this.#wheel = parts.wheel;
+  constructor({ clock, maxRemembered = 10_000 }: FailureTallyParts) {
+    this.#clock = clock;
+    this.#maxRemembered = maxRemembered;
   }
 
-  /** How many are remembered. */
+  /** How many are remembered. Those whose minute is over may be among them until the next failure of somebody. */
   get size(): number {
-    return this.#failedAt.size;
+    return this.#minutes.size;
   }
 
-  /** Notes a failure. */
-  failed(who: string): void {
-    const { free, stepMs, maxMs } = this.#settings;
-    if (free === Number.POSITIVE_INFINITY) return;
-    // No more than decide the longest delay, however many there were.
-    const most = free + Math.ceil(maxMs / stepMs);
-    this.#failedAt.set(who, [...this.#recent(who), this.#clock.monotonic()].slice(-most));
-    this.#sweepLater();
+  /** How many failures there are. */
+  count(who: string): number {
+    return this.#current(who)?.failures ?? 0;
   }
 
-  /** How long to wait before the next try, in milliseconds. */
-  delayMs(who: string): number {
-    const { free, stepMs, maxMs } = this.#settings;
-    return Math.min(maxMs, Math.max(0, this.#recent(who).length - free) * stepMs);
+  /** How long they count, in milliseconds. 0: there are none. */
+  endsInMs(who: string): number {
+    const minute = this.#current(who);
+    return minute === undefined ? 0 : minute.begun + windowMs - this.#clock.monotonic();
   }
 
-  #recent(who: string): number[] {
-    const since = this.#clock.monotonic() - windowMs;
-    return (this.#failedAt.get(who) ?? []).filter((time) => time > since);
+  /** Counts a failure, or an attempt that has not failed yet, so that many at once count, too. Returns how many there are. */
+  failed(who: string): number {
+    const minute = this.#current(who) ?? this.#begin(who);
+    minute.failures += 1;
+    return minute.failures;
   }
 
-  #sweepLater(): void {
-    if (this.#sweeping) return;
-    this.#sweeping = true;
-    this.#wheel.schedule(windowMs, () => {
-      this.#sweeping = false;
-      for (const who of this.#failedAt.keys()) {
-        if (this.#recent(who).length === 0) this.#failedAt.delete(who);
-      }
-      if (this.#failedAt.size > 0) this.#sweepLater();
-    });
+  /** Counts one failure less: the attempt did not fail after all. */
+  forgive(who: string): void {
+    const minute = this.#current(who);
+    if (minute !== undefined) minute.failures = Math.max(0, minute.failures - 1);
+  }
+
+  #current(who: string): Minute | undefined {
+    const minute = this.#minutes.get(who);
+    return minute !== undefined && this.#isOn(minute) ? minute : undefined;
+  }
+
+  #begin(who: string): Minute {
+    this.#minutes.delete(who);
+    for (const [other, minute] of this.#minutes) {
+      if (this.#isOn(minute) && this.#minutes.size < this.#maxRemembered) break;
+      this.#minutes.delete(other);
+    }
+    const minute = { begun: this.#clock.monotonic(), failures: 0 };
+    this.#minutes.set(who, minute);
+    return minute;
+  }
+
+  #isOn({ begun }: Minute): boolean {
+    return this.#clock.monotonic() < begun + windowMs;
   }
 }

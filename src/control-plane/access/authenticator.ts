@@ -3,11 +3,12 @@ import { apiKeyPrefix, parseApiKey } from "../../domain/api-key.ts";
 import { FleetError } from "../../domain/errors.ts";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
+import { FailureTally } from "../../resilience/failure-tally.ts";
+import { addressSite } from "../../rpc/address-site.ts";
 import type { Caller } from "../../rpc/caller.ts";
 import { doneBy } from "../events/actor.ts";
 import type { EventLog } from "../events/event-log.ts";
 import { notValid } from "./credential.ts";
-import { FailedAttempts, maxFailuresEach } from "./failed-attempts.ts";
 import type { KeyUses } from "./key-uses.ts";
 import type { KeyVerifier, RefusalCause, Verdict } from "./key-verifier.ts";
 
@@ -30,17 +31,20 @@ export interface AuthenticatorParts {
   readonly logger: Logger;
 }
 
+/** How many attempts may fail from one address before the rest of a minute is spoilt for it. */
+export const maxFailuresEach = 20;
+
 /**
  * Says who calls, by "Authorization: Bearer <API key or token>". What is not good is refused with one text, whyever it is not; from
  * an address where that happens too often only keys that are known already are let through for the rest of a minute.
  */
 export class Authenticator {
   readonly #parts: AuthenticatorParts;
-  readonly #failures: FailedAttempts;
+  readonly #failures: FailureTally;
 
   constructor(parts: AuthenticatorParts) {
     this.#parts = parts;
-    this.#failures = new FailedAttempts(parts.clock);
+    this.#failures = new FailureTally(parts);
   }
 
   /** The caller. Throws UNAUTHENTICATED, OVERLOADED, STORAGE_UNAVAILABLE. */
@@ -54,18 +58,19 @@ export class Authenticator {
   }
 
   async #look(token: string, known: Verdict | undefined, address: string): Promise<Caller> {
-    const waitMs = this.#failures.waitMs(address);
-    if (waitMs > 0) throw tooMany(waitMs);
-    const attempts = this.#failures.add(address);
+    const site = addressSite(address);
+    if (this.#failures.count(site) >= maxFailuresEach) throw tooMany(this.#failures.endsInMs(site));
+    // Before it is known, so that many at once are not looked at all.
+    const attempts = this.#failures.failed(site);
     let verdict: Verdict;
     try {
       verdict = known ?? (await this.#verify(token));
     } catch (error) {
-      this.#failures.forgive(address);
+      this.#failures.forgive(site);
       throw error;
     }
     if (verdict.kind === "refused") throw this.#refuse(verdict.cause, attempts, address);
-    this.#failures.forgive(address);
+    this.#failures.forgive(site);
     return this.#admit(verdict, address);
   }
 

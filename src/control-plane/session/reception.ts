@@ -27,6 +27,11 @@ const suspicious: ReadonlySet<Reason> = new Set<Reason>([
 
 const slowdown = { stepMs: 250, maxMs: 10_000 };
 
+/** How long a handshake waits whose address failed so often within a minute, of which so many are free, in milliseconds. */
+export function handshakeDelayMs(failures: number, free: number): number {
+  return Math.min(slowdown.maxMs, Math.max(0, failures - free) * slowdown.stepMs);
+}
+
 /**
  * Hears out whoever opens a stream, before any other work is done for them: so many at once, so many from one address, never longer than the
  * time for a handshake, and later those whose address keeps failing.
@@ -38,13 +43,10 @@ export class Reception {
   readonly #visits = new Set<AbortController>();
 
   constructor(parts: ReceptionParts) {
-    const { settings } = parts;
+    const { settings, clock } = parts;
     this.#parts = parts;
     this.#gate = new FairGate({ total: settings.maxHandshakes, each: settings.maxHandshakesEach });
-    this.#failures = new FailureTally({
-      ...parts,
-      settings: { ...slowdown, free: settings.maxFailedHandshakes },
-    });
+    this.#failures = new FailureTally({ clock });
   }
 
   /** How many have not said yet who they are, those who wait for their turn included. */
@@ -81,7 +83,8 @@ export class Reception {
 
   async #hear(call: AgentCall, signal: AbortSignal): Promise<Handshaken> {
     const address = addressGroup(call.getPeer());
-    await this.#pause(this.#failures.delayMs(address), signal);
+    const delayMs = handshakeDelayMs(this.#failures.count(address), this.#parts.settings.maxFailedHandshakes);
+    await this.#pause(delayMs, signal);
     const leave = await this.#gate.enter(address, signal);
     try {
       return await shakeHands(call, this.#parts, signal);

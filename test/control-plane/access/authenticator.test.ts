@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { Authenticator } from "../../../src/control-plane/access/authenticator.ts";
+import { Authenticator, maxFailuresEach } from "../../../src/control-plane/access/authenticator.ts";
 import { ApiKeys } from "../../../src/control-plane/access/api-keys.ts";
 import { Expiries } from "../../../src/control-plane/access/credential.ts";
-import { maxFailuresEach } from "../../../src/control-plane/access/failed-attempts.ts";
 import { KeyUses } from "../../../src/control-plane/access/key-uses.ts";
 import { KeyVerifier } from "../../../src/control-plane/access/key-verifier.ts";
 import type { EventDraft } from "../../../src/control-plane/events/event-log.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { addressGroup } from "../../../src/control-plane/session/address-group.ts";
+import { handshakeDelayMs } from "../../../src/control-plane/session/reception.ts";
 import { RegistrationTokenService } from "../../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
 import { eventually, testControlPlane } from "../../support/control-plane-harness.ts";
 import { rejection } from "../../support/dispatching.ts";
@@ -86,6 +87,12 @@ describe("reception of strangers", () => {
     const before = performance.now();
     assert.ok((await plane.stream().register(token)).agentId);
     assert.ok(performance.now() - before >= 400, "it was slowed down");
+  });
+
+  it("S17 20 failures in a minute cost nothing, each further one costs more, up to a limit", () => {
+    const delays = [0, 20, 21, 22, 500].map((failures) => handshakeDelayMs(failures, 20));
+    assert.deepEqual(delays, [0, 0, 250, 500, 10_000]);
+    assert.equal(handshakeDelayMs(500, Number.POSITIVE_INFINITY), 0);
   });
 
   it("S17 an address of IPv4 stands for itself, one of IPv6 for its 64 bits", () => {
