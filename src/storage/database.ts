@@ -6,6 +6,7 @@ import { WriteProbeEntity } from "./entities/write-probe.ts";
 import type { NewEvent } from "./records.ts";
 import { RowWriter } from "./row-writer.ts";
 import { isUnavailable, storageErrorFrom } from "./storage-error.ts";
+import { emptyLog } from "./write-ahead-log.ts";
 
 /** What can be done inside a transaction. */
 export interface Transaction {
@@ -114,6 +115,11 @@ export class Database {
     } catch {
       return false;
     }
+  }
+
+  /** Empties the write-ahead log into the main file; false: another process reads, and something is left in the log. */
+  async emptyLog(): Promise<boolean> {
+    return this.#run(() => emptyLog(this.#orm));
   }
 
   /** Waits for what runs, refuses what comes, and closes the file. */

@@ -12,13 +12,11 @@ import { HostEntity } from "./entities/host.ts";
 import { RegistrationTokenEntity } from "./entities/registration-token.ts";
 import { WriteProbeEntity } from "./entities/write-probe.ts";
 import { cacheStatements, type PreparingDatabase } from "./statement-cache.ts";
+import { busyTimeoutMs } from "./write-ahead-log.ts";
 import { Migration0001FirstSchema } from "./migrations/migration-0001-first-schema.ts";
 
 /** Every migration, oldest first. A name that was once released stays, because databases remember it. */
 const migrationsList = [{ name: "0001-first-schema", class: Migration0001FirstSchema }];
-
-/** How long a statement waits for another process that holds the write lock. */
-const busyTimeoutMs = 5_000;
 
 /** Size of the write-ahead log, in pages of 4 KiB, at which it is copied to the main file. */
 const checkpointPages = 4_096;
@@ -82,6 +80,8 @@ async function initialise(path: string): Promise<MikroORM> {
   await connection.execute("pragma journal_mode = wal");
   await connection.execute("pragma synchronous = full");
   await connection.execute("pragma foreign_keys = on");
+  // What is deleted is overwritten, with the pages that only an overlong value had ("fast" leaves those). Measured to cost commands nothing.
+  await connection.execute("pragma secure_delete = on");
   // Pages that many commits touch are copied to the main file less often: measured to save a quarter of the time.
   await connection.execute(`pragma wal_autocheckpoint = ${checkpointPages}`);
   await connection.execute(`pragma cache_size = -${cacheKib}`);

@@ -68,6 +68,10 @@ export class OrmStorage implements Storage {
     return this.#database.probe();
   }
 
+  emptyLog(): Promise<boolean> {
+    return this.#database.emptyLog();
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#batches.idle(), this.fleet.idle()]);
     await this.#database.close();

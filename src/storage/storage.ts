@@ -47,6 +47,11 @@ export interface Storage {
   onHealth(listener: (healthy: boolean) => void): () => void;
   /** Tries a small write, which decides what `healthy` says. Never rejects. */
   probe(): Promise<boolean>;
+  /**
+   * Empties the write-ahead log into the main file: what was deleted or replaced before is in no file any more. False: another process reads the
+   * database, and something is left in the log.
+   */
+  emptyLog(): Promise<boolean>;
   /** Waits for what was begun, then closes the file. May be called twice. */
   close(): Promise<void>;
 }

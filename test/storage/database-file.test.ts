@@ -44,6 +44,36 @@ describe("the database file", () => {
     assert.deepEqual(values, ["wal", 2, 1, 5_000]);
   });
 
+  it("V11 forgets what an ended command was to do, long or short, when its log is emptied", async () => {
+    const storage = await files.open();
+    const secret = "correct-horse-battery-staple";
+    const commands = Array.from({ length: 40 }, (_, index) =>
+      commandRecord(index, { payload: Buffer.from(secret.repeat(1 + index * 20)) }),
+    );
+    await storage.commit({ commands });
+    const kept = () =>
+      [files.path, `${files.path}-wal`].filter((path) => readFileSync(path).includes(secret));
+    assert.notDeepEqual(kept(), []);
+    assert.equal(await storage.emptyLog(), true);
+    assert.deepEqual(kept(), [files.path]);
+    const ended = commands.map((command) => ({ ...command, payload: new Uint8Array(0), endTime: 1 }));
+    await storage.commit({ commands: ended });
+    assert.equal(await storage.emptyLog(), true);
+    assert.deepEqual(kept(), []);
+  });
+
+  it("does not wait for another process that reads, to empty its log", async () => {
+    const storage = await files.open();
+    await storage.tokens.create(tokenRecord("t"), []);
+    const reader = startChild("read-on.ts", [files.path]);
+    assert.equal(await reader.line(), "reads");
+    await storage.tokens.create(tokenRecord("u"), []);
+    assert.equal(await storage.emptyLog(), false);
+    reader.process.stdin.write("end\n");
+    assert.equal((await reader.ended).code, 0);
+    assert.equal(await storage.emptyLog(), true);
+  });
+
   it("gets its schema by migrations, once, and keeps its rows over them", async () => {
     const first = await files.open();
     await first.tokens.create(tokenRecord("t"), []);

@@ -6,7 +6,7 @@ import type { RetentionSettings } from "./retention-settings.ts";
 
 /** What retention needs. */
 export interface RetentionParts {
-  readonly storage: Pick<Storage, "commands" | "events" | "tokens">;
+  readonly storage: Pick<Storage, "commands" | "events" | "tokens" | "emptyLog">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings: RetentionSettings;
@@ -45,7 +45,7 @@ export class Retention {
     await this.#running;
   }
 
-  /** One round: all that is to be deleted now. Rejects with the signal's reason, and when the database fails. */
+  /** One round: all that is to be deleted now, and what was deleted or ended before leaves the files. Rejects with the signal's reason, and when the database fails. */
   async round(signal: AbortSignal): Promise<PrunedRows> {
     const { storage, clock, settings } = this.#parts;
     const { batch } = settings;
@@ -57,6 +57,8 @@ export class Retention {
     const tokens = await this.#untilDone(signal, () =>
       storage.tokens.prune({ endedBefore: now - settings.tokensMs, batch }),
     );
+    // A command that ended gave up its payload, which may hold secrets of its container.
+    await storage.emptyLog();
     return { commands, events, tokens };
   }
 
