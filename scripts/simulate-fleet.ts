@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { type RunningAgent, startAgent } from "../src/agent/agent.ts";
 import { SimulatedEngine } from "../src/agent/engine/simulated-engine.ts";
+import { lockFolder } from "../src/disk/folder-lock.ts";
 import { systemClock } from "../src/resilience/clock.ts";
 import { TerseEngine } from "./bench/terse-engine.ts";
 
@@ -51,6 +52,8 @@ await program.parseAsync();
 
 async function run(options: FleetOptions): Promise<void> {
   const folder = options.data ?? (await mkdtemp(join(tmpdir(), "fairlead-fleet-")));
+  // One open file for all of them.
+  const lock = lockFolder(folder, "agent");
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.on("SIGINT", stop).on("SIGTERM", stop).on("disconnect", stop);
@@ -62,6 +65,7 @@ async function run(options: FleetOptions): Promise<void> {
     console.log(`ending ${agents.length} agents`);
   } finally {
     await Promise.all(agents.map((agent) => agent.close()));
+    lock.release();
     if (options.data === undefined) await rm(folder, { recursive: true, force: true });
     process.off("SIGINT", stop).off("SIGTERM", stop).off("disconnect", stop);
   }
@@ -105,6 +109,7 @@ async function startOne(options: FleetOptions, folder: string, number: number): 
     server: options.server,
     token: options.token,
     dataDir,
+    dataDirIsLocked: true,
     // The same host again, when the folder is used again.
     engine: new Engine({
       clock: systemClock,

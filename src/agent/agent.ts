@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
+import { type FolderLock, lockFolder } from "../disk/folder-lock.ts";
 import { FleetError } from "../domain/errors.ts";
 import { TimerWheel } from "../resilience/timer-wheel.ts";
 import { type AgentConfig, agentConfigFrom, type AgentOptions } from "./config.ts";
@@ -41,18 +42,27 @@ export interface RunningAgent {
 
 /**
  * Starts an agent: it keeps a session with the control plane until it is closed. Rejects with `INVALID_ARGUMENT` for bad
- * options and for a policy of the host that is broken, and with `STORAGE_UNAVAILABLE` when the data folder cannot be used;
- * nothing was sent then.
+ * options and for a policy of the host that is broken, and with `STORAGE_UNAVAILABLE` when the data folder cannot be used or
+ * another agent uses it; nothing was sent then. The folder is this agent's alone until `done`.
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const config = agentConfigFrom(options);
   const { clock, dataDir, logger } = config;
   const policy = await PolicyFile.open({ ...config.policy, clock, logger });
-  const identity = await IdentityFile.open(dataDir, logger);
-  checkToken(config, identity);
-  const trust = await TrustStore.open(config.dataDir);
-  const journal = await Journal.open({ dataDir, clock, logger });
-  return new Agent(await roomsFrom(config, { policy, identity, trust, journal }));
+  // Before anything of another agent's is read or changed.
+  const lock = config.dataDirIsLocked ? undefined : lockFolder(dataDir, "agent");
+  let journal: Journal | undefined;
+  try {
+    const identity = await IdentityFile.open(dataDir, logger);
+    checkToken(config, identity);
+    const trust = await TrustStore.open(config.dataDir);
+    journal = await Journal.open({ dataDir, clock, logger });
+    return new Agent(await roomsFrom(config, { policy, identity, trust, journal }), lock);
+  } catch (error) {
+    journal?.close();
+    lock?.release();
+    throw error;
+  }
 }
 
 /**
@@ -85,11 +95,13 @@ class Agent implements RunningAgent {
   readonly #rooms: Rooms;
   readonly #stopping = new AbortController();
   readonly #loop: SessionLoop;
+  readonly #lock: FolderLock | undefined;
   #end: "draining" | "stopped" | undefined;
 
-  constructor(rooms: Rooms) {
+  constructor(rooms: Rooms, lock: FolderLock | undefined) {
     const welcomed = Promise.withResolvers<void>();
     this.#rooms = rooms;
+    this.#lock = lock;
     this.#loop = new SessionLoop(rooms, () => welcomed.resolve());
     this.ready = welcomed.promise;
     // Whoever does not wait for it must not be killed by it.
@@ -136,6 +148,7 @@ class Agent implements RunningAgent {
     } finally {
       await Promise.all([executor.close(), following, watching, recovering]);
       journal.close();
+      this.#lock?.release();
     }
   }
 }

@@ -14,6 +14,11 @@ export interface AgentOptions {
   readonly token?: string;
   /** Folder for identity and journal. Made when missing. */
   readonly dataDir: string;
+  /**
+   * Whether the caller sees to it that no other agent uses the data folder. By default the agent locks it, which costs an open file: a program
+   * that runs thousands of agents locks the folder above theirs instead. Default: false.
+   */
+  readonly dataDirIsLocked?: boolean;
   /** The engine to manage. It is not closed with the agent: whoever made it closes it. */
   readonly engine: Engine;
   /** Display name to ask for. Default: the host's own name. */
@@ -54,6 +59,7 @@ export interface AgentConfig {
   readonly server: string;
   readonly token: string | undefined;
   readonly dataDir: string;
+  readonly dataDirIsLocked: boolean;
   readonly engine: Engine;
   readonly name: string;
   readonly uniqueByName: boolean;
@@ -95,6 +101,7 @@ export function agentConfigFrom(options: AgentOptions): AgentConfig {
     server: options.server,
     token: options.token,
     dataDir: resolve(options.dataDir),
+    dataDirIsLocked: options.dataDirIsLocked ?? false,
     engine: options.engine,
     name: options.name ?? "",
     uniqueByName: options.uniqueByName ?? false,

@@ -7,7 +7,7 @@ import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
 import { systemClock } from "../resilience/clock.ts";
 import { type ApiServer, startApiServer } from "../rpc/api-server.ts";
-import { lockFolder, type FolderLock } from "../storage/folder-lock.ts";
+import { lockFolder, type FolderLock } from "../disk/folder-lock.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import {
   type ControlPlaneConfig,
@@ -64,7 +64,7 @@ export async function startControlPlane(config: ControlPlaneConfig): Promise<Con
   const apiListen = config.apiListen ?? defaultApiListen;
   requireSafeAddresses(config);
   // Before anything of another control plane's is touched.
-  const lock = lockFolder(config.dataDir);
+  const lock = lockFolder(config.dataDir, "control plane");
   let storage: Storage | undefined;
   try {
     const metrics = new Metrics(config.clock ?? systemClock);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ApiServer } from "../rpc/api-server.ts";
-import type { FolderLock } from "../storage/folder-lock.ts";
+import type { FolderLock } from "../disk/folder-lock.ts";
 import type { Rooms } from "./rooms.ts";
 import type { AgentsListener } from "./session/agents-listener.ts";
 

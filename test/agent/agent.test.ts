@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { FleetError } from "../../src/domain/errors.ts";
 import { EngineState } from "../../src/gen/fairlead/agent/v1/frame_pb.js";
@@ -34,6 +36,31 @@ describe("an agent", () => {
     assert.deepEqual(again.journalId, hello.journalId);
     assert.notDeepEqual(again.instanceId, hello.instanceId);
     assert.ok(harness.lines.some(({ msg }) => String(msg).includes("the token is not used")));
+  });
+
+  it("S11 does not connect when another agent uses its data folder, and says so; the folder is free after that one's end", async () => {
+    const plane = await harness.controlPlane();
+    const dataDir = await harness.folder();
+    const first = await harness.agent({ server: plane.address, dataDir });
+    await first.ready;
+    const files = filesOf(dataDir);
+    await assert.rejects(harness.agent({ server: plane.address, dataDir }), {
+      reason: "STORAGE_UNAVAILABLE",
+      message: /data folder .* is in use by another agent; end that one first/,
+    });
+    assert.deepEqual(filesOf(dataDir), files);
+    assert.equal(plane.sessions.length, 1);
+    await first.close();
+    await (await harness.agent({ server: plane.address, dataDir })).ready;
+  });
+
+  it("gives its data folder free when it cannot start", async () => {
+    const dataDir = await harness.folder();
+    const options = { server: "127.0.0.1:1", dataDir };
+    await assert.rejects(harness.agent({ ...options, token: undefined as unknown as string }), {
+      reason: "INVALID_ARGUMENT",
+    });
+    await harness.agent(options);
   });
 
   it("leaves no socket and no timer behind when it is closed", async () => {
@@ -155,4 +182,9 @@ describe("an agent", () => {
 function resources(): number {
   const ours = new Set(["TCPSocketWrap", "Timeout", "Immediate"]);
   return process.getActiveResourcesInfo().filter((name) => ours.has(name)).length;
+}
+
+/** What is in a folder, with every file's contents. */
+function filesOf(folder: string): ReadonlyMap<string, string> {
+  return new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]));
 }

@@ -43,7 +43,7 @@ describe("the identity of an agent", () => {
     const started = harness.agent({ server: plane.address, dataDir: join(file, "below") });
     await assert.rejects(started, {
       reason: "STORAGE_UNAVAILABLE",
-      message: /data folder .* cannot be written/,
+      message: /data folder .* cannot be used/,
     });
     assert.equal(plane.sessions.length, 0);
   });
@@ -51,7 +51,9 @@ describe("the identity of an agent", () => {
   it("E06 a file that others may read is closed to them, with a warning", async () => {
     const plane = await harness.controlPlane();
     const dataDir = await harness.folder();
-    await (await harness.agent({ server: plane.address, dataDir })).ready;
+    const first = await harness.agent({ server: plane.address, dataDir });
+    await first.ready;
+    await first.close();
     await chmod(join(dataDir, "agent.json"), 0o644);
     await harness.agent({ server: plane.address, dataDir });
     assert.equal((await stat(join(dataDir, "agent.json"))).mode & 0o777, 0o600);

@@ -1,4 +1,4 @@
-// The part of better-sqlite3 that the journal uses; the package brings no types.
+// The part of better-sqlite3 that is used without an ORM; the package brings no types.
 declare module "better-sqlite3" {
   class Statement {
     run(...parameters: unknown[]): { changes: number };
