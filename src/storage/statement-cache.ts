@@ -1,6 +1,12 @@
 /** What a database of better-sqlite3 has that matters here. */
 export interface PreparingDatabase {
-  prepare(sql: string): unknown;
+  prepare(sql: string): PreparedStatement;
+}
+
+/** A statement that can be executed again and again. */
+export interface PreparedStatement {
+  /** Executes it with these parameters, in their order. Throws what SQLite throws. */
+  run(parameters: readonly unknown[]): unknown;
 }
 
 /** Enough for every statement that the repositories make, in all their numbers of rows. */
@@ -12,7 +18,7 @@ const maxStatements = 256;
  */
 export function cacheStatements(database: PreparingDatabase): void {
   const prepare = database.prepare.bind(database);
-  const statements = new Map<string, unknown>();
+  const statements = new Map<string, PreparedStatement>();
   database.prepare = (sql) => {
     const known = statements.get(sql);
     if (known !== undefined) return known;
