@@ -17,6 +17,7 @@ export function withinBounds(container: EngineContainer): EngineContainer {
     labels: Object.fromEntries(
       Object.entries(container.labels ?? {})
         .filter(([key, value]) => fits(key, 512) && fits(value, 8192))
+        .toSorted(([one], [other]) => Number(isOurs(other)) - Number(isOurs(one)))
         .slice(0, 512),
     ),
     mounts: (container.mounts ?? [])
@@ -24,6 +25,11 @@ export function withinBounds(container: EngineContainer): EngineContainer {
       .slice(0, 512),
     networks: (container.networks ?? []).filter(({ name = "" }) => fits(name, 255)).slice(0, 256),
   } as EngineContainer;
+}
+
+// Where some must be left out, those that say what may be done to the container stay.
+function isOurs(label: string): boolean {
+  return label.startsWith("dev.fairlead.");
 }
 
 /** Counts as the schema does, in code points, and never leaves half a character. */

@@ -15,6 +15,7 @@ import { type CommandEnd, encodedResult, isRetryable } from "./operations/comman
 import { OperationContext, type OperationRooms } from "./operations/operation-context.ts";
 import { runOperation } from "./operations/operations.ts";
 import { lookedUp } from "./recovery.ts";
+import { isHarmful } from "./self-protection.ts";
 
 /** What an executor is made of. */
 export interface ExecutorOptions {
@@ -143,8 +144,9 @@ export class Executor {
       this.#stop(run, new FleetError("DEADLINE_EXCEEDED", `not done within ${timeoutMs} ms`));
     run.timer = timers.schedule(timeoutMs, late);
     if (traits.mutates) {
-      // Environment values stay out of the journal: only what can be settled by looking is kept.
-      const operation = traits.converges ? encodedOperation(command) : new Uint8Array();
+      // Environment values stay out of the journal: only what a look can tell something about is kept.
+      const isTelling = traits.converges || isHarmful(run.operation.case);
+      const operation = isTelling ? encodedOperation(command) : new Uint8Array();
       run.accepted = journal.accept({ commandId, attempt, epoch, operation });
       run.accepted.then(
         () => this.#sink?.accepted(commandId, attempt),

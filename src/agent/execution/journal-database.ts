@@ -14,7 +14,7 @@ export interface JournalRow {
   readonly result: Uint8Array | undefined;
   /** Whether the last attempt ended with a failure that a retry can help. */
   readonly retryable: boolean;
-  /** The serialised Operation, for what can be settled by looking at the engine; otherwise empty. */
+  /** The serialised Operation, for what a look at the engine tells something about; otherwise empty. */
   readonly operation: Uint8Array;
   /** When it came, then when it ended, in milliseconds since the epoch. */
   readonly time: number;

@@ -1,8 +1,28 @@
 import { FleetError } from "../../domain/errors.ts";
+import type { OperationCase } from "../../rpc/operation-traits.ts";
 import type { EngineContainer } from "../engine/engine.ts";
 
 /** The label that protects a container; the control plane's own carries it. */
 export const protectedLabel = "dev.fairlead.protected";
+
+/** Whether an operation would harm the container that it names. A new one of the schema does not compile until it is decided here. */
+const harmful: Readonly<Record<OperationCase, boolean>> = {
+  inspectContainer: false,
+  createContainer: false,
+  startContainer: false,
+  stopContainer: true,
+  restartContainer: true,
+  killContainer: true,
+  pauseContainer: true,
+  unpauseContainer: false,
+  renameContainer: true,
+  removeContainer: true,
+};
+
+/** Whether an operation is refused for a protected container. */
+export function isHarmful(operation: OperationCase): boolean {
+  return harmful[operation];
+}
 
 /**
  * Keeps the fleet from cutting off the branch that it sits on: the container that the agent runs in, and every one that
@@ -22,9 +42,9 @@ export class SelfProtection {
     return isOwn || container.labels?.[protectedLabel] === "true";
   }
 
-  /** Throws `PROTECTED_CONTAINER` for a protected container. */
-  refuse(container: EngineContainer): void {
-    if (!this.covers(container)) return;
+  /** Throws `PROTECTED_CONTAINER` for what would harm a protected container. */
+  refuse(operation: OperationCase, container: EngineContainer): void {
+    if (!isHarmful(operation) || !this.covers(container)) return;
     throw new FleetError(
       "PROTECTED_CONTAINER",
       `container ${container.name} is protected: Fairlead itself runs in it, or its label ${protectedLabel} says so`,

@@ -13,6 +13,14 @@ import {
 const observed = { seconds: 1n, nanos: 2 };
 
 describe("agent/engine: Docker's inspection as a container", () => {
+  it("O10 of more labels than can be told the one that protects is kept", () => {
+    const others = Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`a.label.${index}`, ""]));
+    const inspection = { Id: "a", Config: { Labels: { ...others, "dev.fairlead.protected": "true" } } };
+    const { labels = {} } = containerFromInspection(inspection, observed);
+    assert.equal(labels["dev.fairlead.protected"], "true");
+    assert.equal(Object.keys(labels).length, 512);
+  });
+
   it("O09 ports published on all addresses of both families are told once, beside those only exposed", () => {
     const { ports } = containerFromInspection(
       {

@@ -3,7 +3,7 @@ import type { CreateContainerValid } from "../../../gen/fairlead/agent/v1/contai
 import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb.js";
 import { FleetError } from "../../../domain/errors.ts";
 import type { OperationCase } from "../../../rpc/operation-traits.ts";
-import type { EngineChange, EngineContainer } from "../../engine/engine.ts";
+import type { EngineChange } from "../../engine/engine.ts";
 import type { KnownOperation } from "./command-codec.ts";
 import type { OperationContext, Outcome } from "./operation-context.ts";
 
@@ -36,37 +36,43 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
   createContainer: createContainer,
 
   startContainer: ({ container }, context) =>
-    change(container, context, (id) => context.rooms.engine.startContainer(id, context.signal)),
+    change("startContainer", container, context, (id) =>
+      context.rooms.engine.startContainer(id, context.signal),
+    ),
 
   stopContainer: ({ container, gracePeriod }, context) =>
-    changeUnprotected(container, context, (id) =>
+    change("stopContainer", container, context, (id) =>
       context.rooms.engine.stopContainer(id, milliseconds(gracePeriod), context.signal),
     ),
 
   restartContainer: ({ container, gracePeriod }, context) =>
-    changeUnprotected(container, context, (id) =>
+    change("restartContainer", container, context, (id) =>
       context.rooms.engine.restartContainer(id, milliseconds(gracePeriod), context.signal),
     ),
 
   killContainer: ({ container, signal }, context) =>
-    changeUnprotected(container, context, (id) =>
+    change("killContainer", container, context, (id) =>
       context.rooms.engine.killContainer(id, signal, context.signal),
     ),
 
   pauseContainer: ({ container }, context) =>
-    changeUnprotected(container, context, (id) => context.rooms.engine.pauseContainer(id, context.signal)),
+    change("pauseContainer", container, context, (id) =>
+      context.rooms.engine.pauseContainer(id, context.signal),
+    ),
 
   unpauseContainer: ({ container }, context) =>
-    change(container, context, (id) => context.rooms.engine.unpauseContainer(id, context.signal)),
+    change("unpauseContainer", container, context, (id) =>
+      context.rooms.engine.unpauseContainer(id, context.signal),
+    ),
 
   renameContainer: ({ container, newName }, context) =>
-    changeUnprotected(container, context, (id) =>
+    change("renameContainer", container, context, (id) =>
       context.rooms.engine.renameContainer(id, newName, context.signal),
     ),
 
   async removeContainer({ container, force, removeVolumes }, context) {
     const before = await context.find(container);
-    context.rooms.protection.refuse(before);
+    context.rooms.protection.refuse("removeContainer", before);
     const options = { force, removeVolumes };
     const { changed } = await context.change(() =>
       context.rooms.engine.removeContainer(before.id, options, context.signal),
@@ -94,17 +100,14 @@ async function doOperation<Case extends OperationCase>(
   return await operations[operation](value, context);
 }
 
-async function change(container: string, context: OperationContext, act: Act): Promise<Outcome> {
-  return await changeOf(await context.find(container), context, act);
-}
-
-async function changeUnprotected(container: string, context: OperationContext, act: Act): Promise<Outcome> {
+async function change(
+  operation: OperationCase,
+  container: string,
+  context: OperationContext,
+  act: Act,
+): Promise<Outcome> {
   const before = await context.find(container);
-  context.rooms.protection.refuse(before);
-  return await changeOf(before, context, act);
-}
-
-async function changeOf(before: EngineContainer, context: OperationContext, act: Act): Promise<Outcome> {
+  context.rooms.protection.refuse(operation, before);
   const { changed } = await context.change(() => act(before.id));
   return { changed, detail: { case: "container", value: await context.after(before) } };
 }

@@ -36,7 +36,8 @@ export async function settle(
   return { changed: true, ...(detail === undefined ? {} : { detail: { case: "container", value: detail } }) };
 }
 
-async function look(
+/** The container as it is now; undefined when there is none. Rejects with `ENGINE_UNAVAILABLE` when the engine cannot be asked. */
+export async function look(
   container: string,
   { complete, engine }: OperationRooms,
   signal: AbortSignal,

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
+import { Journal } from "../../../src/agent/execution/journal.ts";
+import { protectedLabel } from "../../../src/agent/execution/self-protection.ts";
+import { OperationSchema } from "../../../src/gen/fairlead/agent/v1/operation_pb.js";
+import { systemClock } from "../../../src/resilience/clock.ts";
+import { neverAborted } from "../../../src/resilience/signals.ts";
+import { AgentHarness, sleepingSpec } from "../../support/agent-harness.ts";
+import { silentLogger } from "../../support/silent-logger.ts";
+
+type Operation = NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
+
+const pause = (container: string): Operation => ({ case: "pauseContainer", value: { container } });
+const rename = (container: string, newName: string): Operation => ({
+  case: "renameContainer",
+  value: { container, newName },
+});
+
+describe("what an agent makes of commands that an earlier process left", () => {
+  let asked: string[];
+  let engine: SimulatedEngine;
+  let harness: AgentHarness;
+
+  beforeEach(() => {
+    asked = [];
+    const observe = ({ method, container }: { readonly method: string; readonly container: string }) =>
+      void asked.push(`${method} ${container}`);
+    engine = new SimulatedEngine({ clock: systemClock, engineId: "engine-1", observe });
+    harness = new AgentHarness(engine);
+  });
+  afterEach(() => harness.close());
+
+  /** A container that is paused, so that a look takes a pause for done. */
+  async function paused(name: string, labels: Record<string, string> = {}): Promise<string> {
+    const id = await engine.createContainer(name, sleepingSpec(labels), neverAborted);
+    await engine.startContainer(id, neverAborted);
+    await engine.pauseContainer(id, neverAborted);
+    return id;
+  }
+
+  /** How commands end that were accepted a while ago, and at which the agent was killed. */
+  async function endsOf(
+    operations: readonly Operation[],
+    { ownContainerId = "", agoMs = 0 } = {},
+  ): Promise<(string | undefined)[]> {
+    const dataDir = await harness.folder();
+    const clock = { ...systemClock, now: () => systemClock.now() - agoMs };
+    const journal = await Journal.open({ dataDir, clock, logger: silentLogger });
+    const accepted = operations.map((operation, index) => ({
+      commandId: `command-${index}`,
+      attempt: 1,
+      epoch: 1,
+      operation: toBinary(OperationSchema, create(OperationSchema, { operation })),
+    }));
+    await Promise.all(accepted.map((command) => journal.accept(command)));
+    journal.close();
+    asked.length = 0;
+    const plane = await harness.controlPlane();
+    const agent = await harness.agent({ server: plane.address, dataDir, ownContainerId });
+    const session = await plane.session();
+    const results = await Promise.all(accepted.map(({ commandId }) => session.result(commandId)));
+    await agent.close();
+    return results.map(({ end }) => (end.case === "failure" ? end.value.reason : end.case));
+  }
+
+  it("O10 what would harm a protected container is refused, also where a look would settle it as done", async () => {
+    const own = await paused("agent");
+    const labelled = await paused("control-plane", { [protectedLabel]: "true" });
+    const plain = await paused("plain", { [protectedLabel]: "no" });
+    const operations = [
+      ...[own, "agent", labelled, labelled.slice(0, 20), "control-plane"].map(pause),
+      rename(own, "agent"),
+      rename("control-plane", "control-plane"),
+      { case: "restartContainer", value: { container: own } } as const,
+      { case: "killContainer", value: { container: "control-plane" } } as const,
+    ];
+    const ends = await endsOf([...operations, pause(plain), rename("plain", "plain")], {
+      ownContainerId: own,
+    });
+    assert.deepEqual(ends, [...operations.map(() => "PROTECTED_CONTAINER"), "outcome", "outcome"]);
+    assert.deepEqual(asked, []);
+  });
+
+  it("O10 what does no harm to a protected container is settled by looking, like any other", async () => {
+    const own = await paused("agent");
+    await engine.unpauseContainer(own, neverAborted);
+    const ends = await endsOf([{ case: "unpauseContainer", value: { container: "agent" } }], {
+      ownContainerId: own,
+    });
+    assert.deepEqual(ends, ["outcome"]);
+  });
+
+  it("O10 a protected container that has the name only since tells nothing of the one that had it before", async () => {
+    await paused("control-plane", { [protectedLabel]: "true" });
+    assert.deepEqual(await endsOf([pause("control-plane")], { agoMs: 60_000 }), ["OUTCOME_UNKNOWN"]);
+  });
+});
