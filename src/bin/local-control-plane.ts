@@ -4,6 +4,7 @@ import type { Environment } from "../cli/environment.ts";
 import type { ListenAddress, TlsConfig } from "../control-plane/config.ts";
 import { startControlPlane } from "../control-plane/control-plane.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
+import { apiLimitsFrom, type LimitOptions } from "./limit-options.ts";
 import { addressText } from "./local-process.ts";
 import type { ListenOptions, LocalOptions } from "./local-process.ts";
 import { oidcConfigFrom } from "./oidc-options.ts";
@@ -12,7 +13,12 @@ import { tlsConfigFrom } from "./tls-options.ts";
 import type { TlsOptions } from "./tls-options.ts";
 
 /** What a control plane of this machine can be told. */
-export interface ControlPlaneOptions extends LocalOptions, ListenOptions, TlsOptions, OidcOptions {}
+export interface ControlPlaneOptions
+  extends LocalOptions,
+    ListenOptions,
+    TlsOptions,
+    OidcOptions,
+    LimitOptions {}
 
 /** A control plane of this machine, and how to reach it from here. */
 export interface LocalControlPlane {
@@ -45,6 +51,7 @@ export async function startLocalControlPlane(
     ...(oidc === undefined ? {} : { oidc }),
     agentsListen: options.agentsListen ?? { host: plaintext ? "127.0.0.1" : "0.0.0.0", port: 7443 },
     apiListen: options.apiListen,
+    apiLimits: apiLimitsFrom(options),
     logger,
   });
   const name = nameInCertificate(tls, options);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { CommandLine } from "../cli/invocation.ts";
 import { addEngineOptions } from "./engine-options.ts";
+import { addLimitOptions } from "./limit-options.ts";
 import { addListenOptions, addLocalOptions } from "./local-process.ts";
 import type { UpOptions } from "./run-up.ts";
 import { addOidcOptions } from "./oidc-options.ts";
@@ -16,7 +17,7 @@ export function addUpCommand(program: Command, line: CommandLine): void {
     )
     .addHelpText("after", examples);
   addEngineOptions(
-    addOidcOptions(addTlsOptions(addListenOptions(addLocalOptions(command, "warn")))),
+    addLimitOptions(addOidcOptions(addTlsOptions(addListenOptions(addLocalOptions(command, "warn"))))),
     "auto",
   ).action(async (options: UpOptions) => {
     // Loaded only now, so that the commands that only call the API start quickly.

@@ -20,7 +20,13 @@ export const defaultRetryPolicy: RetryPolicy = { attempts: 3, firstDelayMs: 200,
  * Faults of the way to the control plane and of its own load. What lies behind it, an agent or an engine, it tries
  * again itself.
  */
-const passing: ReadonlySet<Reason> = new Set(["SERVER_UNREACHABLE", "DRAINING", "OVERLOADED"]);
+const passing: ReadonlySet<Reason> = new Set([
+  "SERVER_UNREACHABLE",
+  "DRAINING",
+  "OVERLOADED",
+  "RATE_LIMITED",
+  "TOO_MANY_CALLS",
+]);
 
 /** Whether running a call twice is the same as running it once: the schema says so, or it has a request id. */
 export function isRepeatable(method: DescMethodUnary, message: Message): boolean {

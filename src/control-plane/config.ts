@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
 import type { Clock } from "../resilience/clock.ts";
+import type { ApiLimits } from "../rpc/api-limits.ts";
 import type { OidcConfig } from "./access/oidc.ts";
 import type { CertificateFiles } from "./certificates/certificate-files.ts";
 import type { DispatchSettings } from "./dispatch/dispatcher.ts";
@@ -49,6 +50,8 @@ export interface ControlPlaneConfig {
   readonly dispatch?: Partial<DispatchSettings>;
   /** What differs from the defaults of upkeep: how long ended commands, events and dead tokens are kept. */
   readonly retention?: Partial<RetentionSettings>;
+  /** What differs from the defaults of how much of the API one key, and all together, may use at once. */
+  readonly apiLimits?: Partial<ApiLimits>;
   /** Over which time agents return after a drain, in milliseconds. Default 5,000. */
   readonly reconnectAfterMs?: number;
 }

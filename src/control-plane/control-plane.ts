@@ -115,6 +115,7 @@ async function open(
       authenticate: rooms.access.authenticate,
       health,
       metrics: () => rooms.metrics.page(),
+      limits: rooms.config.apiLimits,
       logger,
     });
   } catch (error) {

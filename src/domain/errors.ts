@@ -25,6 +25,8 @@ export const reasonTraits = {
   CURSOR_EXPIRED: final,
   DEADLINE_EXCEEDED: broken,
   CANCELLED: final,
+  RATE_LIMITED: busy,
+  TOO_MANY_CALLS: busy,
   // What is looked for
   HOST_NOT_FOUND: final,
   HOST_AMBIGUOUS: final,

@@ -6,6 +6,9 @@ import type { Logger } from "pino";
 import { Health } from "../gen/grpc/health/v1/health_pb.js";
 import { systemClock } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { Admission } from "./admission.ts";
+import { admissionInterceptor } from "./admission-interceptor.ts";
+import { type ApiLimits, defaultApiLimits } from "./api-limits.ts";
 import type { Authenticate } from "./caller.ts";
 import { createConnectListener } from "./connect-listener.ts";
 import { createDrainInterceptor, Drain } from "./drain.ts";
@@ -18,7 +21,6 @@ import { createLogInterceptor } from "./log-interceptor.ts";
 import { OpenSet } from "./open-set.ts";
 import { createPlainPages, type ReadMetrics } from "./plain-pages.ts";
 import { serveReflection } from "./reflection-service.ts";
-import { createRoleInterceptor } from "./role-interceptor.ts";
 import type { TlsSource } from "./tls-source.ts";
 import { validationInterceptor } from "./validation-interceptor.ts";
 
@@ -36,6 +38,8 @@ export interface ApiServerOptions {
   readonly interceptors?: readonly Interceptor[];
   /** The largest message of a caller. 1 MiB by default. */
   readonly maxMessageBytes?: number;
+  /** What differs from the defaults of how much one caller, and all together, may use at once. */
+  readonly limits?: Partial<ApiLimits> | undefined;
   /** Certificate and key. Without: plaintext. */
   readonly tls?: TlsSource | undefined;
   readonly clock?: Clock;
@@ -45,6 +49,8 @@ export interface ApiServer {
   readonly address: { readonly host: string; readonly port: number };
   /** How many requests are being answered. */
   readonly requestCount: number;
+  /** How many calls of RPCs hold a place. */
+  readonly openCallCount: number;
   /** How many connections are open, idle ones too. */
   readonly connectionCount: number;
   /**
@@ -63,9 +69,11 @@ const maxTimeoutMs = 2_147_483_647;
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const drain = new Drain();
   const router = createRouter(options, drain);
-  const { health, authenticate, metrics } = options;
-  const pages = createPlainPages(health, servicesOf(router), authenticate, metrics);
-  const answer = createConnectListener(router, pages, options.logger);
+  const { health, authenticate, metrics, clock = systemClock } = options;
+  const limits = { ...defaultApiLimits, ...options.limits };
+  const admission = new Admission({ authenticate, limits, clock });
+  const pages = createPlainPages(health, servicesOf(router), admission, metrics);
+  const answer = createConnectListener(router, admission, pages, options.logger);
   const requests = new OpenSet<HttpResponse>();
   const port = await openHttpPort({
     listen: options.listen,
@@ -79,6 +87,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     address: port.address,
     get requestCount() {
       return requests.size;
+    },
+    get openCallCount() {
+      return admission.openCalls;
     },
     get connectionCount() {
       return port.connectionCount;
@@ -108,7 +119,7 @@ function createRouter(options: ApiServerOptions, drain: Drain): ConnectRouter {
       createLogInterceptor(logger, clock),
       createErrorInterceptor(logger),
       createDrainInterceptor(drain),
-      createRoleInterceptor(options.authenticate),
+      admissionInterceptor,
       validationInterceptor,
       ...interceptors,
     ],

@@ -11,6 +11,8 @@ export interface Caller {
   readonly role: Role;
   /** Id of its API key, for the events. Undefined: it has none. */
   readonly keyId?: string | undefined;
+  /** Whose calls its are counted with, for limits. Undefined: they are without limit of their own. */
+  readonly account?: string | undefined;
   /** What of the fleet exists for it, in terms of whoever answers its calls. Undefined: everything. */
   readonly scope?: unknown;
   /**
@@ -31,14 +33,19 @@ export const callerKey: ContextKey<Caller | undefined> = createContextKey<Caller
   description: "caller",
 });
 
-/** The caller of a handler's call. Throws when there is none: the interceptor that sets it is not in the chain. */
+/** The caller of a handler's call. Throws when there is none: it did not come through the door. */
 export function callerOf(values: { get<Value>(key: ContextKey<Value>): Value }): Caller {
   const caller = values.get(callerKey);
   if (caller === undefined) {
-    throw new Error("the call has no caller: the role interceptor did not run");
+    throw new Error("the call has no caller: nobody let it in");
   }
   return caller;
 }
+
+/** Why a call was refused before its body was read. */
+export const refusalKey: ContextKey<{ readonly reason: unknown } | undefined> = createContextKey<
+  { readonly reason: unknown } | undefined
+>(undefined, { description: "refusal" });
 
 /** Where a handler finds the network address that its call came from. Empty when the connection is gone already. */
 export const peerAddressKey: ContextKey<string> = createContextKey("", { description: "peer address" });

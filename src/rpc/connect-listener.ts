@@ -7,11 +7,14 @@ import type {
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
 import type { Logger } from "pino";
-import { peerAddressKey } from "./caller.ts";
+import type { Admission } from "./admission.ts";
+import { callerKey, peerAddressKey, refusalKey } from "./caller.ts";
 import { unexpected } from "./connect-error.ts";
 import { answerOf } from "./decode-failure.ts";
 import type { HttpRequest, HttpResponse } from "./http-port.ts";
+import { httpProblemOf } from "./http-problem.ts";
 import { sendProblem } from "./plain-pages.ts";
+import { leaveUnread, withoutBody } from "./refused-request.ts";
 import { writeResponse } from "./universal-response.ts";
 
 /**
@@ -20,6 +23,7 @@ import { writeResponse } from "./universal-response.ts";
  */
 export function createConnectListener(
   router: ConnectRouter,
+  admission: Admission,
   otherwise: (request: HttpRequest, response: HttpResponse) => void,
   logger: Logger,
 ): (request: HttpRequest, response: HttpResponse) => void {
@@ -30,7 +34,7 @@ export function createConnectListener(
       otherwise(request, response);
       return;
     }
-    serve(handler, request, response, logger).catch((error: unknown) => {
+    serve({ handler, admission, logger }, request, response).catch((error: unknown) => {
       if (response.writableEnded || response.destroyed) return;
       const { message, metadata } = unexpected(error, logger);
       sendProblem(response, 500, { code: "internal", message, ...metadata });
@@ -43,13 +47,19 @@ export function pathOf(request: HttpRequest): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
 
+interface Serving {
+  readonly handler: UniversalHandler;
+  readonly admission: Admission;
+  readonly logger: Logger;
+}
+
 async function serve(
-  handler: UniversalHandler,
+  { handler, admission, logger }: Serving,
   request: HttpRequest,
   response: HttpResponse,
-  logger: Logger,
 ): Promise<void> {
-  const values = createContextValues().set(peerAddressKey, request.socket.remoteAddress ?? "");
+  const address = request.socket.remoteAddress ?? "";
+  const values = createContextValues().set(peerAddressKey, address);
   let universal: UniversalServerRequest;
   try {
     universal = universalRequestFromNodeRequest(request, response, undefined, values);
@@ -58,7 +68,22 @@ async function serve(
     sendProblem(response, 400, { code: "invalid_argument", message });
     return;
   }
+  const closed = closeOf(response);
+  const admitted = await admission.admit(handler.method, universal.header, address);
+  values.set(callerKey, admitted.caller);
+  if (admitted.kind === "refused") {
+    values.set(refusalKey, { reason: admitted.reason });
+    leaveUnread(request, response);
+    universal = withoutBody(universal);
+  } else {
+    void closed.then(admitted.leave);
+  }
   const answer = await answerOf(handler, universal);
+  if (admitted.kind === "refused" && answer.body === undefined) {
+    const { status, problem, headers } = httpProblemOf(admitted.reason);
+    sendProblem(response, status, problem, headers);
+    return;
+  }
   const advice = answer.body === undefined ? adviceFor(answer) : undefined;
   if (advice !== undefined) {
     sendProblem(response, answer.status, advice, Object.fromEntries(answer.header ?? []));
@@ -85,4 +110,9 @@ function adviceFor({ status }: UniversalServerResponse): { code: string; message
     default:
       return undefined;
   }
+}
+
+/** Resolves when the response is over, whether it was sent or not. To be called before anything is awaited. */
+async function closeOf(response: HttpResponse): Promise<void> {
+  if (!response.closed) await new Promise<void>((resolve) => response.once("close", resolve));
 }

@@ -1,10 +1,10 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import { FleetError } from "../domain/errors.ts";
-import { Role } from "../gen/fairlead/access/v1/role_pb.js";
-import type { Authenticate } from "./caller.ts";
+import type { Admission } from "./admission.ts";
 import type { HealthStates } from "./health.ts";
 import type { HttpRequest, HttpResponse } from "./http-port.ts";
+import { type HttpProblem, httpProblemOf } from "./http-problem.ts";
+import { leaveUnread } from "./refused-request.ts";
 
 /** Reads the figures of `/metrics`. */
 export type ReadMetrics = () => Promise<{ readonly contentType: string; readonly body: string }>;
@@ -16,7 +16,7 @@ export type ReadMetrics = () => Promise<{ readonly contentType: string; readonly
 export function createPlainPages(
   health: HealthStates,
   services: readonly DescService[],
-  authenticate: Authenticate,
+  admission: Admission,
   metrics?: ReadMetrics,
 ): (request: HttpRequest, response: HttpResponse) => void {
   return (request, response) => {
@@ -27,9 +27,10 @@ export function createPlainPages(
     } else if (path === "/readyz" && reads) {
       sendReadiness(response, health);
     } else {
-      void refusal(request, authenticate).then((problem) => {
-        if (problem !== undefined) {
-          sendProblem(response, problem.code === "unauthenticated" ? 401 : 403, problem);
+      void refusal(request, admission).then((refused) => {
+        leaveUnread(request, response);
+        if (refused !== undefined) {
+          sendProblem(response, refused.status, refused.problem, refused.headers);
         } else if (path === "/" && reads) {
           send(response, 200, "text/plain; charset=utf-8", frontPage(request, services));
         } else if (path === "/metrics" && reads && metrics !== undefined) {
@@ -46,25 +47,15 @@ export function createPlainPages(
   };
 }
 
-/**
- * Why a request that is no RPC is not answered: its caller is not known, or may not even read. Undefined: it is answered. Never
- * rejects.
- */
-export async function refusal(
-  request: HttpRequest,
-  authenticate: Authenticate,
-): Promise<{ readonly code: string; readonly message: string } | undefined> {
+async function refusal(request: HttpRequest, admission: Admission): Promise<HttpProblem | undefined> {
   const headers = new Headers();
   const { authorization } = request.headers;
   if (authorization !== undefined) headers.set("authorization", authorization);
   try {
-    const { role } = await authenticate(headers, request.socket.remoteAddress ?? "");
-    return role >= Role.VIEWER
-      ? undefined
-      : { code: "permission_denied", message: "this needs the role viewer" };
+    await admission.admitReader(headers, request.socket.remoteAddress ?? "");
+    return undefined;
   } catch (error) {
-    const message = error instanceof FleetError ? error.message : "who calls could not be found out";
-    return { code: "unauthenticated", message };
+    return httpProblemOf(error);
   }
 }
 

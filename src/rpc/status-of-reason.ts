@@ -15,6 +15,8 @@ export const statusOfReason = {
   CURSOR_EXPIRED: Code.OutOfRange,
   DEADLINE_EXCEEDED: Code.DeadlineExceeded,
   CANCELLED: Code.Canceled,
+  RATE_LIMITED: Code.ResourceExhausted,
+  TOO_MANY_CALLS: Code.ResourceExhausted,
   // What is looked for. An ambiguous name is well formed, and may be good tomorrow: the fleet's state is in the way.
   HOST_NOT_FOUND: Code.NotFound,
   HOST_AMBIGUOUS: Code.FailedPrecondition,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { defaultApiLimits } from "../../src/rpc/api-limits.ts";
 import { projectFolder, readPage, section, tableRows } from "./markdown.ts";
 
 const pages = [
@@ -47,8 +48,7 @@ describe("pages", () => {
 describe("docs/operations.md", () => {
   for (const command of ["up", "serve", "agent"]) {
     it(`lists every setting of \`fairlead ${command}\``, () => {
-      const program = ["src/bin/fairlead.ts", command, "--help"];
-      const { stdout } = spawnSync(process.execPath, program, { cwd: projectFolder, encoding: "utf8" });
+      const stdout = helpOf(command);
       const all = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag);
       // It asks for something else to be done, and sets nothing.
       const flags = all.filter((flag) => flag !== "--doctor");
@@ -61,7 +61,43 @@ describe("docs/operations.md", () => {
       assert.deepEqual(new Set(rows.map(([, variable]) => variable)), new Set(variables));
     });
   }
+
+  it("states the limits that the API is really held to, and so does the command line", () => {
+    const { callsPerSecond, callBurst, maxOpenCalls, maxOpenPublicCalls } = defaultApiLimits;
+    const page = readPage("docs/operations.md");
+    const limits = section(page, "## Limits of the API");
+    for (const words of [
+      `${count(callsPerSecond)} a second (\`--api-rate\`)`,
+      `${count(callBurst)} (\`--api-burst\`)`,
+      `${count(maxOpenCalls)} (\`--api-max-calls\`)`,
+      `${count(maxOpenPublicCalls)}, and of one address`,
+    ]) {
+      assert.ok(limits.includes(words), `not in the table: ${words}`);
+    }
+    const rows = tableRows(section(page, "## Settings"));
+    const help = helpOf("serve").replaceAll(/\s+/g, " ");
+    for (const [flag, number] of [
+      ["--api-rate", callsPerSecond],
+      ["--api-burst", callBurst],
+      ["--api-max-calls", maxOpenCalls],
+    ] as const) {
+      assert.ok(
+        rows.some(([name, , standard]) => name === flag && standard === `${number}`),
+        flag,
+      );
+      assert.match(help, new RegExp(`${flag} <calls> [^(]*\\(default: ${number}\\)`), flag);
+    }
+  });
 });
+
+function count(number: number): string {
+  return number.toLocaleString("en-US");
+}
+
+function helpOf(command: string): string {
+  const program = ["src/bin/fairlead.ts", command, "--help"];
+  return spawnSync(process.execPath, program, { cwd: projectFolder, encoding: "utf8" }).stdout;
+}
 
 function anchorsOf(page: string): string[] {
   return [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>

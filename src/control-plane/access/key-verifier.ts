@@ -123,6 +123,7 @@ function identityOf({ id, name, role, hostSelector }: ApiKeyRecord) {
     name,
     role: roleOfWord[role],
     keyId: id,
+    account: id,
     scope: hostSelector.length === 0 ? undefined : new HostScope(hostSelector),
   };
 }

@@ -98,7 +98,8 @@ export class OidcVerifier implements TokenVerifier {
   }
 
   #identity(payload: JWTPayload) {
-    return { name: `oidc:${(payload.sub ?? "").slice(0, 200)}`, role: this.#roleOf(payload) };
+    const name = `oidc:${(payload.sub ?? "").slice(0, 200)}`;
+    return { name, account: name, role: this.#roleOf(payload) };
   }
 
   // Who has no role is known, and may do nothing.

@@ -4,7 +4,7 @@ import type { DescMethod, DescMethodStreaming, DescMethodUnary, DescService } fr
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { AgentService } from "../../../src/gen/fairlead/agent/v1/agent_service_pb.js";
 import { Role } from "../../../src/gen/fairlead/access/v1/role_pb.js";
-import { requiredRole } from "../../../src/rpc/role-interceptor.ts";
+import { requiredRole } from "../../../src/rpc/required-role.ts";
 import { guardedControlPlane, protocols } from "./guarded-control-plane.ts";
 
 const roles = [Role.VIEWER, Role.OPERATOR, Role.ADMIN] as const;

@@ -7,7 +7,7 @@ import { Health } from "../../src/gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.js";
 import type { Caller } from "../../src/rpc/caller.ts";
 import { fleetErrorFrom } from "../../src/rpc/connect-error.ts";
-import { requiredRole } from "../../src/rpc/role-interceptor.ts";
+import { requiredRole } from "../../src/rpc/required-role.ts";
 import { closeApis, startApi } from "./api-harness.ts";
 import { clientOf, rejection, transports } from "./callers.ts";
 

@@ -1,0 +1,55 @@
+import { InvalidArgumentError, Option } from "commander";
+import type { Command } from "commander";
+import type { ApiLimits } from "../rpc/api-limits.ts";
+
+/** How much of the API one key, and all together, may use at once, as it was asked for. */
+export interface LimitOptions {
+  readonly apiRate?: number;
+  readonly apiBurst?: number;
+  readonly apiMaxCalls?: number;
+}
+
+/** Gives a command the limits of the API. */
+export function addLimitOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--api-rate <calls>",
+        "calls a second of one API key in the long run; 0: without limit (default: 1000)",
+      )
+        .env("FAIRLEAD_API_RATE")
+        .argParser(countFrom(0)),
+    )
+    .addOption(
+      new Option("--api-burst <calls>", "calls of one API key at once, after a while without (default: 5000)")
+        .env("FAIRLEAD_API_BURST")
+        .argParser(countFrom(1)),
+    )
+    .addOption(
+      new Option(
+        "--api-max-calls <calls>",
+        "calls that wait, follow or are being answered at once, of all (default: 10000)",
+      )
+        .env("FAIRLEAD_API_MAX_CALLS")
+        .argParser(countFrom(2)),
+    );
+}
+
+/** What of the limits is to differ from the defaults. */
+export function apiLimitsFrom({ apiRate, apiBurst, apiMaxCalls }: LimitOptions): Partial<ApiLimits> {
+  return {
+    ...(apiRate === undefined ? {} : { callsPerSecond: apiRate }),
+    ...(apiBurst === undefined ? {} : { callBurst: apiBurst }),
+    ...(apiMaxCalls === undefined ? {} : { maxOpenCalls: apiMaxCalls }),
+  };
+}
+
+function countFrom(least: number): (text: string) => number {
+  return (text) => {
+    const count = Number(text);
+    if (!/^\d{1,9}$/.test(text) || count < least) {
+      throw new InvalidArgumentError(`Write a whole number, ${least} or more.`);
+    }
+    return count;
+  };
+}
