@@ -2,12 +2,14 @@ import type { Logger } from "pino";
 import { canBecome, hasEnded } from "../../domain/command-state.ts";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
+import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import type { CommandRecord, NewEvent } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { doneBy } from "../events/actor.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { EndOfCommand } from "./command-end.ts";
 import type { CommandObserver } from "./command-observer.ts";
+import { LateWrites } from "./late-writes.ts";
 
 /** What changes when a command goes on without ending. */
 export type CommandProgress = Pick<CommandRecord, "state"> &
@@ -47,17 +49,19 @@ export class CommandJournal {
   readonly #logger: Logger;
   readonly #open = new Map<string, OpenCommand>();
   readonly #openByAgent = new Map<string, Set<string>>();
-
+  readonly #late: LateWrites;
   readonly #observer: CommandObserver | undefined;
 
   constructor(parts: {
     storage: Storage;
     events: EventLog;
     clock: Clock;
+    wheel: TimerWheel;
     logger: Logger;
     observer?: CommandObserver;
   }) {
     this.#observer = parts.observer;
+    this.#late = new LateWrites({ wheel: parts.wheel, write: (commandId) => this.#writeLate(commandId) });
     this.#storage = parts.storage;
     this.#events = parts.events;
     this.#clock = parts.clock;
@@ -121,18 +125,22 @@ export class CommandJournal {
    * now, or could not be stored.
    */
   async advanceSafely(commandId: string, progress: CommandProgress): Promise<CommandRecord | undefined> {
-    const open = this.#goingOn(commandId);
-    if (open === undefined || !canBecome(open.record.state, progress.state)) return undefined;
-    const advanced = { ...open.record, ...progress };
-    open.record = { ...advanced, transitions: [...advanced.transitions, this.#transition(advanced)] };
-    for (const watcher of open.watchers) watcher.changed?.(open.record);
-    try {
-      await this.#storage.commit({ commands: [open.record] });
-    } catch (error) {
-      this.#logger.error({ err: error, command_id: commandId }, "a command's progress could not be stored");
-      return undefined;
-    }
-    return this.#goingOn(commandId)?.record;
+    const open = this.#advanced(commandId, progress);
+    return open === undefined ? undefined : this.#stored(open);
+  }
+
+  /**
+   * Notes that the agent has a command in its journal. Written with the command's next step, or by itself before a second is over: should it
+   * be lost with this process, the agent says it again.
+   */
+  accepted(commandId: string): void {
+    const progress = { state: "ACCEPTED", acceptTime: this.#clock.now() } as const;
+    if (this.#advanced(commandId, progress) !== undefined) this.#late.add(commandId);
+  }
+
+  /** Writes what was not written yet. To be called when nothing more is to come. */
+  close(): void {
+    this.#late.flush();
   }
 
   /**
@@ -143,6 +151,7 @@ export class CommandJournal {
     const open = this.#goingOn(commandId);
     if (open === undefined) return false;
     open.ending = true;
+    this.#late.delete(commandId);
     const endTime = this.#clock.now();
     const ended = { ...open.record, ...end, endTime, payload: nothing };
     const record = { ...ended, transitions: [...ended.transitions, this.#transition(ended)] };
@@ -164,6 +173,35 @@ export class CommandJournal {
     if (open === undefined) return undefined;
     open.watchers.add(watcher);
     return () => open.watchers.delete(watcher);
+  }
+
+  /** Takes the step in memory. Undefined: it cannot be taken, because the command has ended or ends just now. */
+  #advanced(commandId: string, progress: CommandProgress): OpenCommand | undefined {
+    const open = this.#goingOn(commandId);
+    if (open === undefined || !canBecome(open.record.state, progress.state)) return undefined;
+    const advanced = { ...open.record, ...progress };
+    open.record = { ...advanced, transitions: [...advanced.transitions, this.#transition(advanced)] };
+    for (const watcher of open.watchers) watcher.changed?.(open.record);
+    return open;
+  }
+
+  /** Writes an open command as it is. Resolves to it as it is then; to undefined when it has ended, ends just now, or could not be stored. */
+  async #stored({ record }: OpenCommand): Promise<CommandRecord | undefined> {
+    const { id, agentId, sessionEpoch } = record;
+    this.#late.delete(id);
+    try {
+      await this.#storage.commit({ commands: [record] });
+    } catch (error) {
+      const fields = { command_id: id, agent_id: agentId, session_epoch: sessionEpoch };
+      this.#logger.error({ err: error, ...fields }, "a command's progress could not be stored");
+      return undefined;
+    }
+    return this.#goingOn(id)?.record;
+  }
+
+  #writeLate(commandId: string): void {
+    const open = this.#goingOn(commandId);
+    if (open !== undefined) void this.#stored(open);
   }
 
   #goingOn(commandId: string): OpenCommand | undefined {

@@ -71,7 +71,7 @@ export class Deliveries {
   accepted(session: AgentSession, commandId: string): void {
     const record = this.#openFor(session, commandId);
     if (record === undefined || record.state === "PENDING") return;
-    this.#parts.journal.advance(commandId, { state: "ACCEPTED", acceptTime: this.#parts.clock.now() });
+    this.#parts.journal.accepted(commandId);
   }
 
   /** Takes a result. False: no open command of this agent has that id. */
@@ -154,7 +154,7 @@ export class Deliveries {
   }
 
   #goesOn(session: AgentSession, record: CommandRecord): void {
-    this.#parts.journal.advance(record.id, { state: "ACCEPTED", acceptTime: this.#parts.clock.now() });
+    this.#parts.journal.accepted(record.id);
     if (record.cancelRequested) session.send(cancellationItem(record.id));
   }
 

@@ -192,6 +192,7 @@ export class Dispatcher implements CommandTraffic {
     const message = "the control plane went away; the command goes on and can be asked for later";
     this.#mutations.close(new FleetError("DRAINING", message));
     this.#deliveries.close();
+    this.#journal.close();
   }
 
   async settled(agentId: string, heldCommandIds: readonly string[]): Promise<string[]> {

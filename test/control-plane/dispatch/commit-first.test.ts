@@ -4,14 +4,18 @@ import { CommandJournal } from "../../../src/control-plane/dispatch/command-jour
 import { defaultDispatchSettings, Dispatcher } from "../../../src/control-plane/dispatch/dispatcher.ts";
 import { EventLog } from "../../../src/control-plane/events/event-log.ts";
 import type { AgentSession } from "../../../src/control-plane/session/agent-session.ts";
-import type { Command } from "../../../src/gen/fairlead/agent/v1/command_pb.js";
+import {
+  AcceptanceSchema,
+  type Command,
+  CommandResultSchema,
+} from "../../../src/gen/fairlead/agent/v1/command_pb.js";
 import { ControlFrameSchema } from "../../../src/gen/fairlead/agent/v1/frame_pb.js";
 import { HelloSchema } from "../../../src/gen/fairlead/agent/v1/handshake_pb.js";
 import { OperationSchema } from "../../../src/gen/fairlead/agent/v1/operation_pb.js";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { TimerWheel } from "../../../src/resilience/timer-wheel.ts";
-import type { Storage } from "../../../src/storage/storage.ts";
+import type { CommitBatch, Storage } from "../../../src/storage/storage.ts";
 import { silent, TemporaryStorage } from "../../storage/temporary-storage.ts";
 import { eventually } from "../../support/control-plane-harness.ts";
 
@@ -43,10 +47,13 @@ class NotedSession {
 
 describe("what is written down before it is sent", () => {
   let folder: TemporaryStorage;
+  let storage: Storage;
   let dispatcher: Dispatcher;
   let current: NotedSession | undefined;
   let gate: Promise<void>;
   let openGate: () => void;
+  /** The states that were given to be written, in their order. */
+  let written: string[];
 
   /** From now on nothing is committed, until the gate is opened. */
   function closeGate(): void {
@@ -76,22 +83,38 @@ describe("what is written down before it is sent", () => {
     return call;
   }
 
+  /** A command that the agent has accepted. */
+  async function accepted() {
+    const noted = new NotedSession(1);
+    const session = noted as unknown as AgentSession;
+    enter(noted);
+    const call = dispatch("fail-fast");
+    await eventually(() => noted.commands.length === 1, "it is sent");
+    const commandId = noted.commands[0]?.commandId ?? "";
+    dispatcher.accepted(session, create(AcceptanceSchema, { commandId, attempt: 1 }));
+    return { call, session, commandId };
+  }
+
   beforeEach(async () => {
     folder = new TemporaryStorage();
-    const storage = await folder.open();
+    storage = await folder.open();
     openGate = () => undefined;
     gate = Promise.resolve();
     current = undefined;
+    written = [];
     const slow = {
       commands: storage.commands,
-      commit: (batch: Parameters<Storage["commit"]>[0]) => gate.then(() => storage.commit(batch)),
+      commit: (batch: CommitBatch) => {
+        written.push(...(batch.commands ?? []).map(({ state }) => state));
+        return gate.then(() => storage.commit(batch));
+      },
     } as Storage;
     const events = new EventLog({ storage, clock: systemClock, logger: silent });
-    const base = { storage: slow, clock: systemClock, logger: silent, random: Math.random };
+    const wheel = new TimerWheel();
+    const base = { storage: slow, clock: systemClock, wheel, logger: silent, random: Math.random };
     const journal = new CommandJournal({ ...base, events });
     dispatcher = new Dispatcher({
       ...base,
-      wheel: new TimerWheel(),
       journal,
       sessions: {
         current: () => current as unknown as AgentSession,
@@ -155,5 +178,37 @@ describe("what is written down before it is sent", () => {
     openGate();
     await eventually(() => session.commands.length === 1, "it is sent");
     assert.equal(session.commands[0]?.sessionEpoch, 2);
+  });
+
+  it("C35 C38 an acceptance is written with the end that follows it, not by itself", async () => {
+    const { call, session, commandId } = await accepted();
+    const end = { case: "outcome", value: { changed: true } } as const;
+    dispatcher.ended(session, create(CommandResultSchema, { commandId, attempt: 1, end }));
+    await call;
+    assert.deepEqual(written, ["DISPATCHED", "SUCCEEDED"]);
+    const { transitions, acceptTime } = await dispatcher.find(commandId);
+    assert.deepEqual(
+      transitions.map(({ state }) => state),
+      ["PENDING", "DISPATCHED", "ACCEPTED", "SUCCEEDED"],
+    );
+    assert.ok(acceptTime !== undefined);
+  });
+
+  it("C26 an acceptance that no end follows is written by itself, once", async () => {
+    const { commandId } = await accepted();
+    assert.deepEqual(written, ["DISPATCHED"]);
+    await eventually(
+      async () => (await storage.commands.get(commandId))?.state === "ACCEPTED",
+      "the acceptance is on the disk",
+    );
+    await dispatcher.cancel(commandId, 1, neverAborted);
+    dispatcher.close();
+    assert.deepEqual(written, ["DISPATCHED", "ACCEPTED", "ACCEPTED"]);
+  });
+
+  it("C26 an acceptance that waits to be written is written when the control plane goes", async () => {
+    await accepted();
+    dispatcher.close();
+    assert.deepEqual(written, ["DISPATCHED", "ACCEPTED"]);
   });
 });
