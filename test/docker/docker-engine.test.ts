@@ -2,6 +2,7 @@ import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import {
   docker,
+  openEngineSockets,
   removeContainers,
   requireDocker,
   testImage,
@@ -24,12 +25,14 @@ describeEngine("docker: the real engine", async (context) => {
     clock: systemClock,
     logger: silentLogger,
   });
+  const others = openEngineSockets();
   return {
     engine,
     image,
     network: networkName,
     labels: { [testLabel]: subject },
     uniqueName: () => uniqueName(subject),
+    openStreams: () => openEngineSockets() - others,
     async dispose() {
       await engine.close();
       await removeContainers(subject);

@@ -6,6 +6,8 @@ import { ContainerSpecSchema } from "../../src/gen/fairlead/container/v1/contain
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { ensureImage } from "../support/docker.ts";
+import type { LogRecord } from "../../src/agent/engine/engine-streams.ts";
+import { wholeLog } from "../support/engine-log-kit.ts";
 import { refused } from "../support/engine-kit.ts";
 import { EngineWatcher } from "../support/engine-watcher.ts";
 import { type PrivateEngine, startPrivateEngine } from "../support/private-engine.ts";
@@ -59,4 +61,22 @@ describe("docker: an engine that stops and comes back", function () {
       assert.equal(await again.close(), undefined);
     });
   }
+
+  it("O21 an engine that is killed in the middle of a log that is followed is ENGINE_UNAVAILABLE, and the log can be read again", async () => {
+    const image = await ensureImage(dockerd.docker);
+    const command = ["sh", "-c", "echo one; sleep 600"];
+    const spec = create(ContainerSpecSchema, { image, command, networks: ["none"] });
+    const id = await engine.createContainer("followed", spec, never);
+    await engine.startContainer(id, never);
+    const reader = engine.logs(id, { ...wholeLog, follow: true }, never)[Symbol.asyncIterator]();
+    const { value } = await reader.next();
+    assert.equal(Buffer.from((value as LogRecord).data).toString(), "one\n");
+    const broken = refused(reader.next(), "ENGINE_UNAVAILABLE", "");
+    await dockerd.kill();
+    await broken;
+    await dockerd.start();
+    const again = engine.logs(id, { ...wholeLog, sinceNs: (value as LogRecord).timeNs }, never);
+    assert.deepEqual((await again[Symbol.asyncIterator]().next()).value, value);
+    await engine.removeContainer(id, { force: true, removeVolumes: true }, never);
+  });
 });

@@ -82,6 +82,11 @@ async function importImage(engine: Docker): Promise<void> {
   }
 }
 
+/** The connections that this process has to whatever listens on Unix sockets. Its pipes count as well, where it has any. */
+export function openEngineSockets(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === "PipeWrap").length;
+}
+
 let lastNumber = 0;
 
 /** A name that no other container of this machine has. */

@@ -1,13 +1,18 @@
 import { contentTests } from "./engine-content-tests.ts";
 import { eventTests } from "./engine-event-tests.ts";
 import { type EngineHarness, EngineKit } from "./engine-kit.ts";
+import { logTests } from "./engine-log-tests.ts";
 import { operationTests } from "./engine-operation-tests.ts";
 import { referenceTests } from "./engine-reference-tests.ts";
 
-/** The suite that every engine passes: what `Engine` promises, on whatever `makeHarness` gives. */
+/**
+ * The suite that every engine passes: what `Engine` promises, on whatever `makeHarness` gives. `withoutStreams`: it has no
+ * logs, and no processes to talk with.
+ */
 export function describeEngine(
   name: string,
   makeHarness: (context: Mocha.Context) => Promise<EngineHarness>,
+  { withoutStreams = false } = {},
 ): void {
   describe(name, function () {
     this.timeout(60_000);
@@ -23,5 +28,8 @@ export function describeEngine(
     operationTests(kit);
     referenceTests(kit);
     eventTests(kit);
+    if (!withoutStreams) {
+      logTests(kit);
+    }
   });
 }

@@ -17,6 +17,8 @@ export interface EngineHarness {
   readonly labels: Readonly<Record<string, string>>;
   /** A name that nobody has. */
   uniqueName(): string;
+  /** How many logs and processes the engine has open for us. */
+  openStreams(): number;
   /** Removes all containers of this harness; fails when something is left. */
   dispose(): Promise<void>;
 }

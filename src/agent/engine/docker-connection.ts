@@ -34,6 +34,9 @@ interface Transport {
 /** No answer of an engine is as large; it keeps a wrong address from filling the memory. */
 const maxAnswerBytes = 64 * 1024 * 1024;
 
+/** After so much silence in a long answer the system asks whether a remote engine is still there. */
+const keepAliveMs = 15_000;
+
 /** Our statuses are all "expected": what they mean is decided in `docker-errors.ts`, with the whole answer at hand. */
 const everyStatus = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [index + 100, true]));
 
@@ -88,6 +91,7 @@ export class DockerConnection {
       if ((response.statusCode ?? 0) >= 300) {
         this.#accept(response, await readAll(response, signal));
       }
+      response.socket.setKeepAlive(true, keepAliveMs);
       return addAbortSignal(signal, response);
     });
   }

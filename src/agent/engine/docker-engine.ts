@@ -10,6 +10,8 @@ import type { DockerEndpoint } from "./docker-endpoint.ts";
 import { watchContainers } from "./docker-watch.ts";
 import { factsFromDocker } from "./docker-facts.ts";
 import type { DockerInfo, DockerInspection } from "./docker-json.ts";
+import { readLogs } from "./docker-logs.ts";
+import type { LogQuery, LogRecord } from "./engine-streams.ts";
 import { eachOf } from "./each-of.ts";
 import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
@@ -60,12 +62,9 @@ export class DockerEngine implements Engine {
     container: string,
     signal: AbortSignal,
   ): Promise<{ readonly container: EngineContainer; readonly engineJson: string }> {
-    const answer = await this.#named(container, signal, () =>
-      this.#connection.request({ method: "GET", path: pathOf(container, "/json") }, signal),
-    );
+    const { inspection, text } = await this.#inspect(container, signal);
     const observed = momentFromMilliseconds(this.#clock.now());
-    const inspection = parseInspection(answer.text);
-    return { container: containerFromInspection(inspection, observed), engineJson: answer.text.trim() };
+    return { container: containerFromInspection(inspection, observed), engineJson: text.trim() };
   }
 
   async createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string> {
@@ -143,12 +142,27 @@ export class DockerEngine implements Engine {
     }
   }
 
+  logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogRecord> {
+    const inspect = async (signal: AbortSignal) => (await this.#inspect(container, signal)).inspection;
+    return readLogs(this.#connection, inspect, query, signal);
+  }
+
   watch(signal: AbortSignal): AsyncIterable<EngineNotice> {
     return watchContainers(this.#connection, this.#logger, signal);
   }
 
   async close(): Promise<void> {
     this.#connection.close();
+  }
+
+  async #inspect(
+    container: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly inspection: DockerInspection; readonly text: string }> {
+    const { text } = await this.#named(container, signal, () =>
+      this.#connection.request({ method: "GET", path: pathOf(container, "/json") }, signal),
+    );
+    return { inspection: parseInspection(text), text };
   }
 
   async #act(

@@ -16,6 +16,7 @@ export interface DockerInspection {
   readonly State?: Maybe<DockerState>;
   readonly Config?: Maybe<{
     readonly Image?: string;
+    readonly Tty?: boolean;
     readonly Labels?: Maybe<Readonly<Record<string, string>>>;
     readonly ExposedPorts?: Maybe<Readonly<Record<string, unknown>>>;
   }>;

@@ -8,9 +8,6 @@ import type { DockerInfo } from "./docker-json.ts";
 import type { EngineEvent, EngineNotice } from "./engine.ts";
 import { momentFromRfc3339 } from "./rfc3339.ts";
 
-/** After so much silence the system asks whether a remote engine is still there. */
-const keepAliveMs = 15_000;
-
 /** Follows the containers' events of one engine, as `Engine.watch` promises. Reads no faster than its reader. */
 export async function* watchContainers(
   connection: DockerConnection,
@@ -43,7 +40,7 @@ async function openEvents(connection: DockerConnection, signal: AbortSignal): Pr
   // clock, it leaves no gap.
   const info = await connection.requestJson<DockerInfo>({ method: "GET", path: "/info" }, signal);
   const since = momentFromRfc3339(info.SystemTime);
-  const response = await connection.open(
+  return connection.open(
     {
       method: "GET",
       path: "/events",
@@ -54,8 +51,6 @@ async function openEvents(connection: DockerConnection, signal: AbortSignal): Pr
     },
     signal,
   );
-  response.socket.setKeepAlive(true, keepAliveMs);
-  return response;
 }
 
 function understood(line: string, logger: Logger): EngineEvent | undefined {

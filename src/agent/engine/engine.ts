@@ -3,6 +3,7 @@ import type { HostFactsSchema } from "../../gen/fairlead/agent/v1/handshake_pb.j
 import type { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { LogQuery, LogRecord } from "./engine-streams.ts";
 
 /** A container as the engine describes it now. */
 export type EngineContainer = MessageInitShape<typeof ContainerSchema> & {
@@ -77,6 +78,13 @@ export interface Engine {
     options: { readonly force: boolean; readonly removeVolumes: boolean },
     signal: AbortSignal,
   ): Promise<EngineChange>;
+  /**
+   * Reads a container's log, byte for byte as the engine keeps it and in its order; the parts of a long line follow each
+   * other. Ends when the log is at its end; one that follows, when the container has ended or was removed. Rejects with
+   * `ENGINE_UNAVAILABLE` when the engine goes away in the middle. Not reading stops the reading of the socket; leaving the
+   * loop frees it, and so does an abort, which rejects with the signal's reason.
+   */
+  logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogRecord>;
   /**
    * Follows the engine's events until the signal aborts (then it just ends) or the stream breaks (then it throws
    * `ENGINE_UNAVAILABLE`). Starting again is the caller's business, and so is a fresh list.

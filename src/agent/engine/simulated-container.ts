@@ -1,7 +1,9 @@
+import type { Clock } from "../../resilience/clock.ts";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import { MountSpec_Type } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import { createOptionsFromSpec, portKey } from "./docker-create-options.ts";
 import type { DockerInspection, DockerPortBinding } from "./docker-json.ts";
+import { SimulatedConsole } from "./simulated-console.ts";
 import type { SimulatedImage } from "./simulated-images.ts";
 import type { SimulatedRun } from "./simulated-run.ts";
 
@@ -14,11 +16,13 @@ export interface SimulatedContainerOrigin {
   readonly createTime: number;
   /** Its address while it runs. */
   readonly ipAddress: string;
+  readonly clock: Clock;
 }
 
 /** A container of the simulated engine. It does nothing by itself: the engine changes it. */
 export class SimulatedContainer {
   readonly origin: SimulatedContainerOrigin;
+  readonly console: SimulatedConsole;
   name: string;
   /** The process, while there is one. */
   run: SimulatedRun | undefined;
@@ -32,6 +36,26 @@ export class SimulatedContainer {
   constructor(name: string, origin: SimulatedContainerOrigin) {
     this.name = name;
     this.origin = origin;
+    const { spec, clock } = origin;
+    this.console = new SimulatedConsole({
+      clock,
+      command: this.command,
+      labels: spec.labels,
+      environment: this.environment,
+      tty: spec.tty,
+      stdinOpen: spec.stdinOpen,
+      signal: (number) => this.run?.signal(number),
+    });
+  }
+
+  /** What its processes find in their environment. */
+  get environment(): Readonly<Record<string, string>> {
+    const { id, spec } = this.origin;
+    return {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      HOSTNAME: spec.hostname || id.slice(0, 12),
+      ...spec.environment,
+    };
   }
 
   get id(): string {

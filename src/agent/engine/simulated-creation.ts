@@ -1,4 +1,5 @@
 import { failureFromAnswer } from "./docker-errors.ts";
+import type { Clock } from "../../resilience/clock.ts";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import { checkNetworks, unknownNetwork } from "./networks-of-spec.ts";
 import { SimulatedContainer } from "./simulated-container.ts";
@@ -13,7 +14,7 @@ export interface SimulatedSurroundings {
   readonly images: SimulatedImages;
   readonly networks: ReadonlySet<string>;
   readonly random: Random;
-  readonly now: number;
+  readonly clock: Clock;
 }
 
 const leastMemoryBytes = 6n * 1024n * 1024n;
@@ -24,7 +25,7 @@ export function createSimulatedContainer(
   name: string,
   spec: ContainerSpec,
 ): SimulatedContainer {
-  const { containers, images, networks, random, now } = surroundings;
+  const { containers, images, networks, random, clock } = surroundings;
   checkNetworks(spec.networks);
   for (const network of spec.networks) {
     if (!networks.has(network)) {
@@ -45,7 +46,8 @@ export function createSimulatedContainer(
     id: inventHex(64, random),
     spec,
     image,
-    createTime: now,
+    createTime: clock.now(),
+    clock,
     ipAddress: `172.17.${Math.floor(random() * 255)}.${2 + Math.floor(random() * 250)}`,
   });
   if (container.command.length === 0) {

@@ -5,6 +5,7 @@ import type { Clock } from "../../resilience/clock.ts";
 import { containerFromInspection } from "./docker-container.ts";
 import { failureFromAnswer } from "./docker-errors.ts";
 import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
+import type { LogQuery, LogRecord } from "./engine-streams.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
 import { inventHex, type Random } from "./simulated-names.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
@@ -82,8 +83,13 @@ export class SimulatedEngine implements Engine {
   setAvailable(available: boolean): void {
     this.#available = available;
     if (!available) {
-      this.#host.events.breakAll();
+      this.#host.breakStreams();
     }
+  }
+
+  /** How many streams are open now, without those of events. For tests that look whether something is left. */
+  get open(): { readonly logs: number } {
+    return this.#host.open;
   }
 
   async facts(signal: AbortSignal): Promise<EngineFacts> {
@@ -229,6 +235,15 @@ export class SimulatedEngine implements Engine {
     found.run?.signal(constants.signals.SIGKILL);
     this.#host.remove(found);
     return changed;
+  }
+
+  async *logs(container: string, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogRecord> {
+    await this.#arrive(signal);
+    const found = this.#host.containers.find(container);
+    if (!query.stdout && !query.stderr) {
+      throw failureFromAnswer(400, "Bad parameters: you must choose at least one stream");
+    }
+    yield* this.#host.readLog(found, query, signal);
   }
 
   watch(signal: AbortSignal): AsyncIterable<EngineNotice> {

@@ -1,6 +1,10 @@
+import { FleetError } from "../../domain/errors.ts";
 import { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
+import { failureFromAnswer } from "./docker-errors.ts";
+import type { LogQuery, LogRecord } from "./engine-streams.ts";
+import { readSimulatedLog } from "./simulated-log-reader.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
 import { SimulatedContainers } from "./simulated-containers.ts";
 import { createSimulatedContainer } from "./simulated-creation.ts";
@@ -24,6 +28,8 @@ export class SimulatedHost {
   readonly #random: Random;
   readonly #images: SimulatedImages;
   readonly #networks: ReadonlySet<string>;
+  #breaks = 0;
+  #openLogs = 0;
 
   constructor(options: {
     readonly clock: Clock;
@@ -37,6 +43,11 @@ export class SimulatedHost {
     this.#networks = new Set(["bridge", "host", "none", ...options.networks]);
   }
 
+  /** The streams that are open now, without those of events. */
+  get open(): { readonly logs: number } {
+    return { logs: this.#openLogs };
+  }
+
   /** Throws what Docker would say to the same request. */
   create(name: string, spec: ContainerSpec): SimulatedContainer {
     const container = createSimulatedContainer(
@@ -45,7 +56,7 @@ export class SimulatedHost {
         images: this.#images,
         networks: this.#networks,
         random: this.#random,
-        now: this.#clock.now(),
+        clock: this.#clock,
       },
       name,
       spec,
@@ -64,6 +75,7 @@ export class SimulatedHost {
       processOfCommand(container.command, { init, stdinOpen }),
       this.#clock,
       (exitCode) => this.#died(container, exitCode),
+      container.console.begin(),
     );
     this.#tell(ContainerAction.STARTED, container);
   }
@@ -91,6 +103,7 @@ export class SimulatedHost {
     container.paused = false;
     container.exitCode = exitCode;
     container.finishTime = this.#clock.now();
+    container.console.end(exitCode);
     this.#tell(ContainerAction.DIED, container);
     if (container.origin.spec.autoRemove) {
       this.remove(container);
@@ -121,13 +134,50 @@ export class SimulatedHost {
   remove(container: SimulatedContainer): void {
     if (this.containers.has(container)) {
       this.containers.delete(container);
+      container.console.cut(failureFromAnswer(404, `No such container: ${container.id}`));
       this.#tell(ContainerAction.REMOVED, container);
     }
   }
 
-  /** Ends all processes without a word, and every event stream. */
-  close(): void {
+  /** Reads a log, as `Engine.logs` promises. */
+  async *readLog(
+    container: SimulatedContainer,
+    query: LogQuery,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogRecord> {
+    const breaks = () => this.#breaks;
+    const before = breaks();
+    const subject = {
+      get log() {
+        return container.console.log;
+      },
+      get running() {
+        return container.run !== undefined;
+      },
+      get broken() {
+        return breaks() !== before;
+      },
+    };
+    this.#openLogs += 1;
+    try {
+      yield* readSimulatedLog(subject, query, this.#clock, signal);
+    } finally {
+      this.#openLogs -= 1;
+    }
+  }
+
+  /** Breaks every stream, as an engine does that stops. Processes go on. */
+  breakStreams(): void {
+    this.#breaks += 1;
     this.events.breakAll();
+    for (const container of this.containers.all()) {
+      container.console.cut(new FleetError("ENGINE_UNAVAILABLE", "the simulated engine has stopped"));
+    }
+  }
+
+  /** Ends all processes without a word, and every stream. */
+  close(): void {
+    this.breakStreams();
     for (const { run } of this.containers.all()) {
       run?.abandon();
     }

@@ -1,9 +1,16 @@
 import { constants } from "node:os";
 import type { Clock } from "../../resilience/clock.ts";
-import { linkSignal } from "../../resilience/signals.ts";
+import { linkSignal, untilAborted } from "../../resilience/signals.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
 const { SIGKILL } = constants.signals;
+
+/** What a process does while it runs. Resolves to its exit code; when the signal aborts it was ended, and nobody listens. */
+export type SimulatedWork = (life: {
+  readonly signal: AbortSignal;
+  /** Resolves at once, or when the process is not frozen any more. */
+  thawed(): Promise<void>;
+}) => Promise<number>;
 
 /**
  * One run of a simulated process, from start to end. It ends by itself, by a signal, or by `abandon`; `ended` settles on
@@ -19,17 +26,30 @@ export class SimulatedRun {
   readonly #lifetime = new AbortController();
   #over = false;
   #frozen = false;
-  /** Its time came while it was frozen. */
-  #due = false;
+  #thaw = Promise.withResolvers<void>();
+  /** With what it ended by itself while it was frozen. */
+  #due: number | undefined;
 
-  /** `onEnd` is called once, unless the run is abandoned. */
-  constructor(process: SimulatedProcess, clock: Clock, onEnd: (exitCode: number) => void) {
+  /** `onEnd` is called once, unless the run is abandoned. Without any work the process only lives its time. */
+  constructor(
+    process: SimulatedProcess,
+    clock: Clock,
+    onEnd: (exitCode: number) => void,
+    work: SimulatedWork | undefined,
+  ) {
     this.#process = process;
     this.#clock = clock;
     this.#onEnd = onEnd;
     this.ended = this.#ended.promise;
-    if (process.lifetimeMs !== undefined) {
-      void this.#live(process.lifetimeMs);
+    this.#thaw.resolve();
+    const { lifetimeMs, exitCode } = process;
+    if (work !== undefined) {
+      void this.#live(work);
+    } else if (lifetimeMs !== undefined) {
+      void this.#live(async ({ signal }) => {
+        await this.#clock.sleep(lifetimeMs, signal);
+        return exitCode;
+      });
     }
   }
 
@@ -58,12 +78,14 @@ export class SimulatedRun {
 
   freeze(): void {
     this.#frozen = true;
+    this.#thaw = Promise.withResolvers();
   }
 
   thaw(): void {
     this.#frozen = false;
-    if (this.#due) {
-      this.#end(this.#process.exitCode);
+    this.#thaw.resolve();
+    if (this.#due !== undefined) {
+      this.#end(this.#due);
     }
   }
 
@@ -74,16 +96,19 @@ export class SimulatedRun {
     this.#ended.resolve();
   }
 
-  async #live(lifetimeMs: number): Promise<void> {
+  async #live(work: SimulatedWork): Promise<void> {
+    let exitCode: number;
     try {
-      await this.#clock.sleep(lifetimeMs, this.#lifetime.signal);
+      const { signal } = this.#lifetime;
+      exitCode = await work({ signal, thawed: () => untilAborted(this.#thaw.promise, signal) });
     } catch {
       // It ended before its time.
       return;
     }
-    this.#due = true;
-    if (!this.#frozen) {
-      this.#end(this.#process.exitCode);
+    if (this.#frozen) {
+      this.#due = exitCode;
+    } else {
+      this.#end(exitCode);
     }
   }
 

@@ -12,6 +12,7 @@ describeEngine("agent/engine: the simulated engine", async () => {
     network: "second-network",
     labels: {},
     uniqueName: () => `simulated-${(lastNumber += 1)}`,
+    openStreams: () => engine.open.logs,
     dispose: () => engine.close(),
   };
 });

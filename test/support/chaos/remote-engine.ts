@@ -7,6 +7,7 @@ import type {
   EngineFacts,
   EngineNotice,
 } from "../../../src/agent/engine/engine.ts";
+import type { LogRecord } from "../../../src/agent/engine/engine-streams.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import {
   type ContainerSpec,
@@ -105,6 +106,11 @@ export class RemoteEngine implements Engine {
       call.close();
       this.#sockets.delete(call.socket);
     }
+  }
+
+  /** Its socket carries commands and events alone. */
+  logs(): AsyncIterable<LogRecord> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no logs");
   }
 
   async close(): Promise<void> {
