@@ -41,7 +41,7 @@ const execution: Execution = {
   container: "c1",
   argument: "",
   incarnation: 1,
-  arrivedMs: 1_500,
+  askedMs: 1_500,
 };
 
 function command(more: MessageInitShape<typeof CommandSchema> = {}): Command {
@@ -72,6 +72,7 @@ function history(more: Partial<History> = {}): History {
     breakages: [],
     incidents: [],
     takeovers: [],
+    intrusions: [],
     commands,
     commandsAgain: commands,
     endedEvents: commands.map(({ id }) => id),
@@ -109,6 +110,9 @@ const breaches: Readonly<Record<PromiseName, Partial<History>>> = {
   "what succeeded can be seen": { inspections: [{ ask, commandId: "one", seen: exited }] },
   "nothing comes from an agent that was replaced": {
     takeovers: [{ host: "host-1", incarnation: 2, atMs: 1_400 }],
+  },
+  "no two agents use one data folder": {
+    intrusions: [{ host: "host-1", incarnation: 2, outcome: "online", message: "" }],
   },
   "no call fails for a reason of its own": {
     answers: [answer, { ...refused, reason: "REQUEST_ID_REUSED" }],

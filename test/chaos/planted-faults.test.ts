@@ -9,6 +9,8 @@ interface PlantedFault {
   readonly run: Omit<ChaosOptions, "seed" | "root">;
   /** One of these promises is seen to be broken. */
   readonly breaks: readonly PromiseName[];
+  /** How many runs there are to find it. Default: one for each seed. */
+  readonly runs?: number;
 }
 
 /** Without broken calls, and slow enough for a kill to come in the middle. */
@@ -32,6 +34,20 @@ const small = {
   manners: slowEngines,
   settleMs: 3_000,
   limitMs: 8_000,
+};
+
+/** Agents that hang with much to do, and are replaced. */
+const replacing = {
+  ...small,
+  commands: 1_000,
+  limitMs: 60_000,
+  agents: 1,
+  concurrentCommands: 2,
+  manners: { ...slowEngines, maxLatencyMs: 600 },
+  faults: { "replace-agent": 1 },
+  faultCount: 1,
+  faultEveryMs: [1_000, 1_200] as const,
+  asks: () => ({ ...steady, operation: "kill" }) as const,
 };
 
 const faults: Readonly<Record<string, PlantedFault>> = {
@@ -130,18 +146,41 @@ const faults: Readonly<Record<string, PlantedFault>> = {
     },
     breaks: ["one request is one command", "nothing is executed twice"],
   },
+
+  "an agent that skips the check of its session before it acts": {
+    mutations: [
+      ["if ((this.#session?.silentMs ?? Infinity) > freshMs) await turn();", "if (epoch > 0) return;"],
+      ["return this.#lives && this.#session?.lapsed === false;", "return true;"],
+    ].map(([from = "", to = ""]) => ({ file: "src/agent/execution/fence.ts", from, to })),
+    run: replacing,
+    breaks: ["nothing comes from an agent that was replaced"],
+    runs: 1,
+  },
+
+  "an agent that takes a data folder that another one uses": {
+    mutations: [
+      {
+        file: "src/agent/agent.ts",
+        from: 'config.dataDirIsLocked ? undefined : lockFolder(dataDir, "agent")',
+        to: "undefined as FolderLock | undefined",
+      },
+    ],
+    run: { ...replacing, faults: { "double-agent": 1 } },
+    breaks: ["no two agents use one data folder"],
+    runs: 1,
+  },
 };
 
 /** A kill that comes at a bad moment on this machine may come at a good one: so many runs there are to find the fault. */
 const seeds = [7, 8, 9];
 
 describe("the checker", () => {
-  for (const [what, { mutations, run, breaks }] of Object.entries(faults)) {
+  for (const [what, { mutations, run, breaks, runs = seeds.length }] of Object.entries(faults)) {
     it(`C29 notices ${what}`, async function () {
       this.timeout(240_000);
       await using mutant = await plantFault(mutations);
       const seen = new Set<PromiseName>();
-      for (const seed of seeds) {
+      for (const seed of seeds.slice(0, runs)) {
         const { violations } = await runChaos({ ...run, seed, root: mutant.root });
         for (const { promise } of violations) seen.add(promise);
         if (breaks.some((promise) => seen.has(promise))) return;

@@ -9,6 +9,7 @@ import { admit } from "./admission.ts";
 import { CommandRun } from "./command-run.ts";
 import type { CommandSink } from "./command-sink.ts";
 import { ContainerOrder } from "./container-order.ts";
+import { Fence, fenced } from "./fence.ts";
 import type { Journal } from "./journal.ts";
 import { encodedOperation } from "./operations/command-codec.ts";
 import { type CommandEnd, encodedResult, isRetryable } from "./operations/command-result.ts";
@@ -30,7 +31,8 @@ export interface ExecutorOptions {
 /**
  * Runs commands, each to its single end: in the order of their container, at most so many at once, never longer than
  * they may, and never twice. What changes something is in the journal before it starts, and its result before it is
- * sent; it goes on when the session ends, and its result waits for the next one. Reads end with their session.
+ * sent; once begun it goes on when the session ends, and its result waits for the next one. What has not begun waits as well. Reads
+ * end with their session.
  */
 export class Executor {
   readonly #options: ExecutorOptions;
@@ -38,13 +40,14 @@ export class Executor {
   readonly #inFlight = new Map<string, CommandRun>();
   readonly #finishing = new Set<Promise<void>>();
   #sink: CommandSink | undefined;
-  #largestEpoch = 0;
+  readonly #fence = new Fence();
   #draining = false;
   #closed = false;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
-    const isOpen = () => this.#sink?.congested !== true;
+    // What is about to stop lets everything come to its turn, to end it.
+    const isOpen = () => this.#draining || (this.#fence.open && this.#sink?.congested !== true);
     this.#order = new ContainerOrder(options.limits.concurrentCommands, isOpen);
   }
 
@@ -58,12 +61,17 @@ export class Executor {
   /** Commands come from this session now, and acceptances and results go to it. */
   beginSession(sink: CommandSink): void {
     this.#sink = sink;
-    this.#largestEpoch = Math.max(this.#largestEpoch, sink.epoch);
+    this.#fence.begin(sink);
+    for (const run of this.#inFlight.values()) {
+      if (!run.traits.mutates || !this.#fence.isOutdated(run.epoch) || run.state !== "waiting") continue;
+      this.#stop(run, fenced("another process may have had this agent's session before the command began"));
+    }
     this.#order.pump();
   }
 
-  /** The session is over: nobody waits for its reads any more. */
-  endSession(sink: CommandSink): void {
+  /** The session is over, for this reason: nobody waits for its reads any more. */
+  endSession(sink: CommandSink, { reason }: FleetError): void {
+    this.#fence.end(sink, reason);
     if (this.#sink === sink) this.#sink = undefined;
     for (const run of this.#inFlight.values()) {
       if (run.sink !== sink || run.traits.mutates) continue;
@@ -81,7 +89,7 @@ export class Executor {
   submit(command: Command): void {
     const admission = admit(command, {
       journal: this.#options.journal,
-      largestEpoch: this.#largestEpoch,
+      largestEpoch: this.#fence.largestEpoch,
       draining: this.#draining,
       full: this.#order.waiting >= this.#options.limits.queuedCommands,
       isInFlight: (commandId) => this.#inFlight.has(commandId),
@@ -120,6 +128,7 @@ export class Executor {
   /** Takes nothing new. Resolves when everything has ended. */
   async drain(): Promise<void> {
     this.#draining = true;
+    this.#order.pump();
     await this.#idle();
   }
 
@@ -221,9 +230,12 @@ export class Executor {
   /** Undefined: it was broken off in the middle of a change, and the next process has to look. */
   async #execute(run: CommandRun): Promise<CommandEnd | undefined> {
     const { clock, rooms } = this.#options;
-    const context = new OperationContext(rooms, run.controller.signal, run.preconditions);
+    const { preconditions } = run;
+    const pass = () => this.#fence.pass(run.epoch);
+    const context = new OperationContext(rooms, run.controller.signal, { preconditions, pass });
     try {
       await run.accepted;
+      if (run.traits.mutates) await pass();
       run.controller.signal.throwIfAborted();
       run.startedMs = clock.now();
       return { outcome: await runOperation(run.operation, context) };

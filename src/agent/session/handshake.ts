@@ -6,6 +6,7 @@ import {
   type RegistrationSchema,
   type Welcome,
 } from "../../gen/fairlead/agent/v1/handshake_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
 import { operationNames } from "../../rpc/operation-traits.ts";
 import type { EngineFacts } from "../engine/engine.ts";
 import type { PolicyReport } from "../execution/policy/policy-file.ts";
@@ -41,26 +42,28 @@ const commandIdLength = 36;
 const maxIds = 350;
 
 /**
- * Proves who the agent is, and resolves to the welcome. Rejects with what the control plane answers instead, with
+ * Proves who the agent is, and resolves to the welcome, with the moment by the monotonic clock before which it cannot have been said. Rejects with what the control plane answers instead, with
  * `PROTOCOL_UNSUPPORTED` when the two speak no common version, and `PROTOCOL_VIOLATION` for a message out of turn.
  */
 export async function shakeHands(
   connection: AgentConnection,
   facts: HelloFacts,
+  clock: Pick<Clock, "monotonic">,
   signal: AbortSignal,
-): Promise<Welcome> {
+): Promise<{ readonly welcome: Welcome; readonly askedMs: number }> {
   const challenge = await nextKnown(connection, signal);
   if (challenge.case !== "challenge") throw outOfTurn(challenge, "challenge");
   checkVersion(challenge.value);
   const hello = toBinary(HelloSchema, create(HelloSchema, helloFrom(facts)));
   const signature = facts.key.sign(Buffer.concat([signedPrefix, challenge.value.nonce, hello]));
+  const askedMs = clock.monotonic();
   connection.send({ message: { case: "hello", value: { hello, signature } } });
   const welcome = await nextKnown(connection, signal);
   if (welcome.case !== "welcome") throw outOfTurn(welcome, "welcome");
   if (welcome.value.agentId === "") {
     throw new FleetError("PROTOCOL_VIOLATION", "the control plane's welcome names no agent");
   }
-  return welcome.value;
+  return { welcome: welcome.value, askedMs };
 }
 
 async function nextKnown(connection: AgentConnection, signal: AbortSignal): Promise<ControlMessage> {

@@ -13,16 +13,30 @@ export class Lease {
   readonly #clock: Clock;
   #settings: LeaseSettings;
   #heardMs: number;
+  #isOver = false;
   #sleeping: LinkedSignal | undefined;
 
-  constructor(clock: Clock, settings: LeaseSettings) {
+  /** `heardMs`: when the control plane spoke at the earliest, by the monotonic clock. */
+  constructor(clock: Clock, settings: LeaseSettings, heardMs: number = clock.monotonic()) {
     this.#clock = clock;
     this.#settings = settings;
-    this.#heardMs = clock.monotonic();
+    this.#heardMs = heardMs;
   }
 
-  /** Something was heard. */
+  /** How long nothing was heard, in milliseconds. */
+  get silentMs(): number {
+    return this.#clock.monotonic() - this.#heardMs;
+  }
+
+  /** Whether the silence was too long. What is heard afterwards changes nothing any more: it may have waited while this process stood still. */
+  get isOver(): boolean {
+    this.#isOver ||= this.silentMs >= this.#settings.leaseMs;
+    return this.#isOver;
+  }
+
+  /** Something was heard. Throws `LEASE_EXPIRED` when it came too late. */
   renew(): void {
+    if (this.isOver) throw this.#expired();
     this.#heardMs = this.#clock.monotonic();
   }
 
@@ -39,15 +53,17 @@ export class Lease {
       const { heartbeatMs, leaseMs } = this.#settings;
       await this.#sleepUntil(Math.min(beatMs + heartbeatMs, this.#heardMs + leaseMs), signal);
       signal.throwIfAborted();
+      if (this.isOver) throw this.#expired();
       const now = this.#clock.monotonic();
-      if (now - this.#heardMs >= this.#settings.leaseMs) {
-        const message = `nothing was heard of the control plane for ${this.#settings.leaseMs} ms`;
-        throw new FleetError("LEASE_EXPIRED", message);
-      }
       if (now - beatMs < this.#settings.heartbeatMs) continue;
       beatMs = now;
       beat();
     }
+  }
+
+  #expired(): FleetError {
+    const message = `nothing was heard of the control plane for ${this.#settings.leaseMs} ms`;
+    return new FleetError("LEASE_EXPIRED", message);
   }
 
   async #sleepUntil(timeMs: number, signal: AbortSignal): Promise<void> {

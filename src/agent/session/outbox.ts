@@ -11,12 +11,14 @@ import type { InventoryFeed, InventoryStep } from "../inventory/inventory-feed.t
 import type { FrameSink } from "../../rpc/frame-writer.ts";
 import * as items from "./frame-items.ts";
 import type { NewKeyProof } from "./key-rotation.ts";
+import type { Lease } from "./lease.ts";
 
 /** What an outbox is made of. */
 export interface OutboxOptions {
   readonly sink: FrameSink;
   readonly agentId: string;
   readonly epoch: number;
+  readonly lease: Pick<Lease, "isOver" | "silentMs">;
   /** As the welcome says. */
   readonly maxFrameBytes: number;
   readonly feed: InventoryFeed;
@@ -69,6 +71,14 @@ export class Outbox implements CommandSink {
     this.#options = options;
     this.#partBytes = Math.min(partBytes, maxFrameBytes - partOverheadBytes);
     this.#writer = new FrameWriter({ sink: options.sink, frameFieldNumber, maxFrameBytes, maxQueuedBytes });
+  }
+
+  get lapsed(): boolean {
+    return this.#options.lease.isOver;
+  }
+
+  get silentMs(): number {
+    return this.#options.lease.silentMs;
   }
 
   get congested(): boolean {

@@ -90,11 +90,11 @@ export class Session {
     let connection: AgentConnection | undefined;
     try {
       connection = new AgentConnection(this.#rooms.config.server, await this.#secure(signal));
-      const welcome = await this.#open(connection, key, signal);
+      const { welcome, askedMs } = await this.#open(connection, key, signal);
       await this.#adopt(key.publicKey);
       await identity.keepIds(welcome.agentId, welcome.hostId);
       this.#acknowledge(welcome.acknowledgedCommandIds);
-      return await this.#serve(connection, welcome, signal);
+      return await this.#serve(connection, welcome, askedMs, signal);
     } catch (error) {
       if (error instanceof FleetError) return error;
       return new FleetError("SESSION_LOST", "the session failed by a fault of the agent", { cause: error });
@@ -113,7 +113,7 @@ export class Session {
     );
   }
 
-  async #open(connection: AgentConnection, key: AgentKey, parent: AbortSignal): Promise<Welcome> {
+  async #open(connection: AgentConnection, key: AgentKey, parent: AbortSignal) {
     const { config, executor, identity, instanceId, journal, policy } = this.#rooms;
     const { agentVersion, clock, limits, name, token, uniqueByName } = config;
     const late = () =>
@@ -134,15 +134,22 @@ export class Session {
       heldIds: journal.held().map(({ commandId }) => commandId),
     };
     return await withDeadline({ ms: limits.handshakeMs, clock, parent, late }, (signal) =>
-      shakeHands(connection, hello, signal),
+      shakeHands(connection, hello, clock, signal),
     );
   }
 
-  async #serve(connection: AgentConnection, welcome: Welcome, parent: AbortSignal): Promise<FleetError> {
+  async #serve(
+    connection: AgentConnection,
+    welcome: Welcome,
+    askedMs: number,
+    parent: AbortSignal,
+  ): Promise<FleetError> {
     const { config, events, executor, follower, journal, mirror, policy } = this.#rooms;
     const logger = config.logger.child({ agent_id: welcome.agentId, session_epoch: welcome.sessionEpoch });
     const scope = linkSignal(parent);
     const end = (error: unknown) => scope.abort(error);
+    // A welcome may have waited to be read, like everything else: it counts from when it was asked for.
+    const lease = new Lease(config.clock, leaseFrom(welcome), askedMs);
     const feed = new InventoryFeed(mirror, () => outbox.wake());
     const outbox: Outbox = new Outbox({
       sink: connection.sink,
@@ -153,13 +160,13 @@ export class Session {
       onOverflow: end,
       agentId: welcome.agentId,
       epoch: welcome.sessionEpoch,
+      lease,
       maxFrameBytes: welcome.maxFrameBytes || usualFrameBytes,
       onRoom: () => executor.resume(),
     });
-    const lease = new Lease(config.clock, leaseFrom(welcome));
     const acknowledged = new Set(welcome.acknowledgedCommandIds);
     const stops = [
-      () => executor.endSession(outbox),
+      () => executor.endSession(outbox, reasonOf(scope.signal)),
       () => outbox.close(),
       () => feed.close(),
       events.listen(() => outbox.wake()),
@@ -188,7 +195,7 @@ export class Session {
       for (const stop of stops) stop();
       await Promise.allSettled(tasks);
     }
-    return scope.signal.reason instanceof FleetError ? scope.signal.reason : fault(scope.signal.reason);
+    return reasonOf(scope.signal);
   }
 
   #tellPolicy(outbox: Outbox): void {
@@ -293,6 +300,10 @@ async function aborted(signal: AbortSignal): Promise<void> {
 
 function unexpectedMessage(kind: string): FleetError {
   return new FleetError("PROTOCOL_VIOLATION", `the control plane sent a ${kind} in the middle of a session`);
+}
+
+function reasonOf({ reason }: AbortSignal): FleetError {
+  return reason instanceof FleetError ? reason : fault(reason);
 }
 
 function fault(cause: unknown): FleetError {

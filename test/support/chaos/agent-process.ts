@@ -13,12 +13,18 @@ export interface AgentSettings {
   readonly incarnation: number;
   /** What the usual waits between sessions and tries are multiplied by. */
   readonly haste: number;
+  /** How many commands run at once. Default: the product's. */
+  readonly concurrentCommands?: number;
 }
 
-// A real agent whose engine lives elsewhere, to be killed: `node agent-process.ts '<settings>'`. It tells its parent when it is online.
+/** What it tells its parent. */
+export type AgentNews = { readonly kind: "online" } | { readonly kind: "refused"; readonly message: string };
+
+// A real agent whose engine lives elsewhere, to be killed: `node agent-process.ts '<settings>'`. It tells its parent when it is online,
+// or why it cannot start.
 const settings = JSON.parse(process.argv[2] ?? "{}") as AgentSettings;
 process.on("disconnect", () => process.exit());
-const { server, token, dataDir, name, enginePath, incarnation, haste } = settings;
+const { server, token, dataDir, name, enginePath, incarnation, haste, concurrentCommands } = settings;
 const agent = await startAgent({
   server,
   token,
@@ -28,7 +34,16 @@ const agent = await startAgent({
   logger: pino({ level: "info" }, pino.destination({ dest: 2, sync: true })),
   random: () => Math.random() * haste,
   ownContainerId: "",
-  limits: { handshakeMs: 2_000 },
+  limits: { handshakeMs: 2_000, ...(concurrentCommands === undefined ? {} : { concurrentCommands }) },
+}).catch(async (error: unknown) => {
+  await tell({ kind: "refused", message: String(error) });
+  process.exit(1);
 });
 await agent.ready;
-process.send?.({ kind: "online" });
+await tell({ kind: "online" });
+
+async function tell(news: AgentNews): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  process.send?.(news, () => resolve());
+  await promise;
+}

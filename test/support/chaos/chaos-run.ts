@@ -28,11 +28,15 @@ export interface ChaosOptions {
   readonly callers?: number;
   /** Between one thing and the next of a caller, at most. Default: 200. */
   readonly pauseMs?: number;
+  /** So many faults, one after the other, and then nothing more is asked for. Default: as many as there is time for, also side by side. */
+  readonly faultCount?: number;
   /** From one fault to the next. Default: 50 to 600. */
   readonly faultEveryMs?: readonly [number, number];
   /** Default: `usualFaults`. */
   readonly faults?: FaultWeights;
   readonly manners?: EngineManners;
+  /** How many commands an agent runs at once. Default: the product's. */
+  readonly concurrentCommands?: number;
   /** What asks of the run are like, whatever the seed says. */
   readonly asks?: (draft: AskDraft) => Partial<AskDraft>;
   /** So long commands may take to end once everything is up again. Default: 30,000. */
@@ -81,6 +85,7 @@ async function runIn(folder: string, options: ChaosOptions): Promise<ChaosReport
     root: options.root ?? projectRoot,
     agents: options.agents ?? 3,
     manners: options.manners ?? usualManners,
+    concurrentCommands: options.concurrentCommands,
     random,
     recorder,
   });
@@ -111,7 +116,10 @@ async function disturbed(
   options: ChaosOptions,
 ): Promise<number> {
   const quiet = new AbortController();
-  const faults = inflictAll(fleet, random.fork("faults"), options, quiet.signal);
+  const enough = new AbortController();
+  const faults = inflictAll(fleet, random.fork("faults"), options, quiet.signal).finally(() =>
+    enough.abort(),
+  );
   const clients = (["connect", "grpc"] as const).map((protocol) =>
     createFairlead({
       server: `http://127.0.0.1:${fleet.apiProxy.port}`,
@@ -120,7 +128,7 @@ async function disturbed(
     }),
   );
   try {
-    await askAll(fleet, recorder, clients, random, options, async () => {
+    await askAll(fleet, recorder, clients, random, { ...options, enough: enough.signal }, async () => {
       quiet.abort();
       fleet.calm();
       await faults;
@@ -136,7 +144,7 @@ async function askAll(
   recorder: Recorder,
   clients: readonly Fairlead[],
   random: SeededRandom,
-  options: ChaosOptions,
+  options: ChaosOptions & { readonly enough: AbortSignal },
   becomeQuiet: () => Promise<void>,
 ): Promise<void> {
   const { commands, limitMs = Infinity, callers = 12, pauseMs = 200, settleMs = usualSettleMs } = options;
@@ -152,7 +160,7 @@ async function askAll(
     if (client === undefined) return;
     const caller = new Caller({ client, engines: fleet.engines, recorder, random: own });
     const open = new Set<Promise<void>>();
-    while (next < commands && performance.now() < deadline) {
+    while (next < commands && performance.now() < deadline && !options.enough.aborted) {
       const drafted = draftAsk(next, fleet.names, drafts);
       const draft = { ...drafted, ...options.asks?.(drafted) };
       next += 1;
@@ -189,17 +197,24 @@ async function inflictAll(
   options: ChaosOptions,
   signal: AbortSignal,
 ): Promise<number> {
-  const { faults = usualFaults, faultEveryMs: [least, most] = [50, 600], log } = options;
+  const {
+    faults = usualFaults,
+    faultCount = Infinity,
+    faultEveryMs: [least, most] = [50, 600],
+    log,
+  } = options;
   const startedMs = performance.now();
   const under: Promise<void>[] = [];
   let count = 0;
-  for (;;) {
+  while (count < faultCount) {
     await delay(random.between(least, most), undefined, { signal }).catch(() => undefined);
     if (signal.aborted) break;
     const fault = draftFault(faults, fleet.names, random);
     count += 1;
     log?.(`${((performance.now() - startedMs) / 1_000).toFixed(3)} s  ${faultText(fault)}`);
-    under.push(fleet.inflict(fault));
+    const inflicted = fleet.inflict(fault);
+    under.push(inflicted);
+    if (faultCount < Infinity) await inflicted;
   }
   await Promise.all(under);
   return count;
@@ -227,7 +242,7 @@ async function allEnded(fleet: Fleet, settleMs: number): Promise<void> {
 
 async function historyOf(fleet: Fleet, recorder: Recorder): Promise<History> {
   const engines = [...fleet.engines.values()];
-  const { asks, answers, sightings, inspections, incidents, takeovers } = recorder;
+  const { asks, answers, sightings, inspections, incidents, takeovers, intrusions } = recorder;
   return {
     asks,
     answers,
@@ -235,6 +250,7 @@ async function historyOf(fleet: Fleet, recorder: Recorder): Promise<History> {
     inspections,
     incidents,
     takeovers,
+    intrusions,
     executions: engines.flatMap(({ executions }) => executions),
     created: new Map(engines.flatMap(({ created }) => [...created])),
     breakages: engines.flatMap(({ breakages }) => breakages),

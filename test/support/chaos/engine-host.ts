@@ -20,8 +20,8 @@ export interface Execution {
   readonly argument: string;
   /** Which process of the agent asked for it. */
   readonly incarnation: number;
-  /** When the request came, by the wall clock, in milliseconds. */
-  readonly arrivedMs: number;
+  /** When the agent decided to ask, by the wall clock, in milliseconds. */
+  readonly askedMs: number;
 }
 
 /** How often an engine's connection breaks during a change, and how long a call takes at most. */
@@ -39,7 +39,7 @@ export interface Breakage {
 
 interface Asking {
   readonly incarnation: number;
-  readonly arrivedMs: number;
+  readonly askedMs: number;
 }
 
 /**
@@ -132,9 +132,9 @@ export class EngineHost {
     const line = await firstLine(socket);
     if (line === undefined) return;
     const request = JSON.parse(line) as wire.EngineRequest;
-    const asking = { incarnation: request.incarnation, arrivedMs: systemClock.now() };
+    const { incarnation, askedMs } = request;
     if (request.method === "watch") await this.#watch(socket);
-    else await this.#answer(socket, request, asking);
+    else await this.#answer(socket, request, { incarnation, askedMs });
   }
 
   async #answer(socket: Socket, request: wire.EngineRequest, asking: Asking): Promise<void> {

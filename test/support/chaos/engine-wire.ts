@@ -16,6 +16,8 @@ export interface EngineRequest {
   readonly method: string;
   /** Which process of the agent asks: 1 for the first. */
   readonly incarnation: number;
+  /** When it decided to, by the wall clock, in milliseconds. A process that is stopped then may be heard much later. */
+  readonly askedMs: number;
   readonly container: string;
   /** The new name, the signal, the specification as JSON. */
   readonly argument: string;

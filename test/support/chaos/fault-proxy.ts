@@ -20,7 +20,7 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #links = new Set<Link>();
   readonly #target: () => number | undefined;
-  #refuses = false;
+  #refusals = 0;
 
   private constructor(server: Server, target: () => number | undefined) {
     this.#server = server;
@@ -80,9 +80,9 @@ export class FaultProxy {
 
   /** Turns new connections away. */
   async refuse(ms: number, signal: AbortSignal): Promise<void> {
-    this.#refuses = true;
+    this.#refusals += 1;
     await pause(ms, signal);
-    this.#refuses = false;
+    this.#refusals -= 1;
   }
 
   /** Ends everything. */
@@ -96,7 +96,7 @@ export class FaultProxy {
   #take(near: Socket): void {
     const port = this.#target();
     near.on("error", () => undefined);
-    if (this.#refuses || port === undefined) {
+    if (this.#refusals > 0 || port === undefined) {
       near.resetAndDestroy();
       return;
     }

@@ -8,6 +8,8 @@ export type FaultKind =
   | "isolate-and-kill-agent"
   | "kill-control-plane"
   | "freeze-agent"
+  | "replace-agent"
+  | "double-agent"
   | "freeze-control-plane"
   | "cut"
   | "reset"
@@ -25,7 +27,7 @@ export interface Fault {
   /** The host whose agent or connection it is about. Empty: the API's connections. */
   readonly host: string;
   readonly direction: Direction;
-  /** How long it lasts; how long what was killed stays away; how long what is isolated still acts, before it is killed. */
+  /** How long it lasts; how long what was killed stays away; how long what is isolated, or was replaced, still acts, before it is killed. */
   readonly ms: number;
 }
 
@@ -36,6 +38,8 @@ export const usualFaults: FaultWeights = {
   "isolate-and-kill-agent": 2,
   "kill-control-plane": 3,
   "freeze-agent": 1,
+  "replace-agent": 1,
+  "double-agent": 1,
   "freeze-control-plane": 1,
   cut: 4,
   reset: 3,

@@ -2,14 +2,15 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { AgentSettings } from "./agent-process.ts";
+import type { AgentNews, AgentSettings } from "./agent-process.ts";
 import type { ControlPlaneReady, ControlPlaneSettings } from "./control-plane-process.ts";
 import { EngineHost, type EngineManners } from "./engine-host.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import type { Fault, FaultKind } from "./faults.ts";
 import type { Recorder } from "./recorder.ts";
+import { Replacement } from "./replacement.ts";
 import type { SeededRandom } from "./seeded-random.ts";
-import { Victim } from "./victim.ts";
+import { processOf, type Victim } from "./victim.ts";
 
 /** What a fleet is made of. */
 export interface FleetOptions {
@@ -19,6 +20,8 @@ export interface FleetOptions {
   readonly root: string;
   readonly agents: number;
   readonly manners: EngineManners;
+  /** How many commands an agent runs at once. Undefined: the product's own number. */
+  readonly concurrentCommands: number | undefined;
   readonly random: SeededRandom;
   readonly recorder: Recorder;
 }
@@ -32,11 +35,12 @@ interface Host {
   readonly dataDir: string;
   incarnation: number;
   token: string;
+  /** Its agent is being replaced, or stands still. */
+  isHeld: boolean;
 }
 
 /** This project. */
 export const projectRoot = fileURLToPath(new URL("../../..", import.meta.url));
-const scripts = "test/support/chaos";
 const journalFiles = ["journal.db", "journal.db-wal", "journal.db-shm", "journal-id"];
 
 /**
@@ -52,6 +56,7 @@ export class Fleet {
   readonly #plane: Victim;
   readonly #ports: Ports;
   readonly #running = new Set<Promise<void>>();
+  readonly #others = new Set<Replacement>();
   readonly #awayMs = new Map<Victim, number>();
   readonly #faults = new AbortController();
   readonly #closing = new AbortController();
@@ -63,7 +68,7 @@ export class Fleet {
     this.engines = new Map(hosts.map(({ name, engine }) => [name, engine]));
     this.apiProxy = apiProxy;
     this.#ports = ports;
-    this.#plane = victim(options, "control-plane");
+    this.#plane = processOf(options, "control-plane");
   }
 
   /** Makes everything and starts the control plane. Agents are started by `enrol`. */
@@ -116,6 +121,8 @@ export class Fleet {
       // On a slow machine it would never come up, were it killed again and again before that.
       "kill-control-plane": () => (this.apiPort === undefined ? undefined : this.#kill(this.#plane, ms)),
       "freeze-agent": () => this.#freezeAgent(host, ms),
+      "replace-agent": () => this.#replaceAgent(host, ms),
+      "double-agent": () => this.#doubleAgent(host),
       "freeze-control-plane": () => this.#freeze(this.#plane, ms),
       cut: () => proxy.cut(),
       reset: () => proxy.reset(),
@@ -138,7 +145,10 @@ export class Fleet {
     this.calm();
     this.#closing.abort();
     const victims = [this.#plane, ...[...this.#hosts.values()].map(({ agent }) => agent)];
-    await Promise.all(victims.map((one) => one.kill()));
+    await Promise.all([
+      ...victims.map((one) => one.kill()),
+      ...[...this.#others].map((other) => other.end()),
+    ]);
     await Promise.all(this.#running);
     await this.apiProxy.close();
     await Promise.all(
@@ -171,25 +181,34 @@ export class Fleet {
   }
 
   async #runAgent(host: Host, onOnline: () => void): Promise<void> {
-    const { name, agent, engine, proxy, dataDir, token } = host;
+    const { name, agent, proxy, dataDir } = host;
     const { recorder } = this.#options;
     await this.#runAgainAndAgain(agent, () => {
-      host.incarnation += 1;
-      const { incarnation } = host;
-      const settings: AgentSettings = {
-        server: `127.0.0.1:${proxy.port}`,
-        token,
-        dataDir,
-        name,
-        enginePath: engine.path,
-        incarnation,
-        haste: 0.02,
-      };
-      return agent.start(settings, () => {
+      const settings = this.#settingsFor(host, proxy.port, dataDir);
+      const { incarnation } = settings;
+      return agent.start(settings, (news) => {
+        if ((news as AgentNews).kind !== "online") return;
         recorder.takeovers.push({ host: name, incarnation, atMs: Date.now() });
         onOnline();
       }).ended;
     });
+  }
+
+  /** For another process of a host's agent. */
+  #settingsFor(host: Host, port: number, dataDir: string): AgentSettings {
+    const { concurrentCommands } = this.#options;
+    const { name, engine, token } = host;
+    host.incarnation += 1;
+    return {
+      server: `127.0.0.1:${port}`,
+      token,
+      dataDir,
+      name,
+      enginePath: engine.path,
+      incarnation: host.incarnation,
+      haste: 0.02,
+      ...(concurrentCommands === undefined ? {} : { concurrentCommands }),
+    };
   }
 
   async #runAgainAndAgain(one: Victim, run: () => Promise<void>): Promise<void> {
@@ -202,7 +221,7 @@ export class Fleet {
 
   async #killAgent(host: Host | undefined, withJournal: boolean, ms: number): Promise<void> {
     const { recorder } = this.#options;
-    if (host?.agent.alive !== true) return;
+    if (host?.agent.alive !== true || host.isHeld) return;
     recorder.incident(host.name, "agent-killed");
     // Long enough away to lose its files before it is back.
     await this.#kill(host.agent, withJournal ? ms + 200 : ms);
@@ -227,9 +246,65 @@ export class Fleet {
   }
 
   async #freezeAgent(host: Host | undefined, ms: number): Promise<void> {
-    if (host === undefined) return;
+    if (host === undefined || host.isHeld) return;
+    host.isHeld = true;
     this.#options.recorder.incident(host.name, "agent-frozen");
     await this.#freeze(host.agent, ms);
+    host.isHeld = false;
+  }
+
+  /**
+   * An agent hangs, and another process on a copy of its folder, with a journal of its own, takes over. Then the first one wakes, cut off from
+   * a session of its own, and has a while to do what it should not.
+   */
+  async #replaceAgent(host: Host | undefined, ms: number): Promise<void> {
+    await this.#whileHung(host, async ({ agent, dataDir, name, incarnation, proxy }, other, settings) => {
+      const over = new AbortController();
+      const refused = proxy.refuse(60_000, over.signal);
+      const { signal } = this.#faults;
+      try {
+        const asleep = delay(longerThanLeaseMs, undefined, { signal }).catch(() => undefined);
+        const copy = join(this.#options.folder, `${name}-copy-${incarnation}`);
+        await Promise.all([asleep, other.takeOver(settings(copy), dataDir)]);
+        if (signal.aborted) return;
+        agent.thaw();
+        await delay(ms + awakeMs, undefined, { signal }).catch(() => undefined);
+      } finally {
+        // The copy's journal goes with it.
+        this.#options.recorder.incident(name, "journal-lost");
+        await Promise.all([other.end(), this.#kill(agent, 0)]);
+        over.abort();
+        await refused;
+      }
+    });
+  }
+
+  /** An agent hangs, and another process is started on its folder, as a supervisor may that takes it for dead. */
+  async #doubleAgent(host: Host | undefined): Promise<void> {
+    await this.#whileHung(host, async ({ agent, dataDir }, other, settings) => {
+      await other.intrude(settings(dataDir));
+      agent.thaw();
+    });
+  }
+
+  async #whileHung(
+    host: Host | undefined,
+    deed: (host: Host, other: Replacement, settings: (dataDir: string) => AgentSettings) => Promise<void>,
+  ): Promise<void> {
+    const port = this.#ports.agents;
+    if (host?.agent.alive !== true || host.isHeld || port === undefined) return;
+    host.isHeld = true;
+    this.#options.recorder.incident(host.name, "agent-frozen");
+    host.agent.freeze();
+    const other = new Replacement(host.name, this.#options);
+    this.#others.add(other);
+    try {
+      await deed(host, other, (dataDir) => this.#settingsFor(host, port, dataDir));
+    } finally {
+      await other.end();
+      this.#others.delete(other);
+      host.isHeld = false;
+    }
   }
 
   async #freeze(one: Victim, ms: number): Promise<void> {
@@ -240,6 +315,10 @@ export class Fleet {
 }
 
 const startMs = 60_000;
+/** Than the leases of control-plane-process.ts. */
+const longerThanLeaseMs = 1_800;
+/** So long a process that wakes has at least, to show what it does. */
+const awakeMs = 1_500;
 
 async function inTime(started: Promise<void>, what: string, folder: string): Promise<void> {
   const over = new AbortController();
@@ -267,22 +346,11 @@ async function hostOf(name: string, options: FleetOptions, ports: Ports): Promis
   return {
     name,
     engine,
-    agent: victim(options, "agent", name),
+    agent: processOf(options, "agent", name),
     proxy: await FaultProxy.start(() => ports.agents),
     dataDir: join(folder, name),
     incarnation: 0,
     token: "",
+    isHeld: false,
   };
-}
-
-function victim(
-  { folder, root }: FleetOptions,
-  kind: "agent" | "control-plane",
-  name: string = kind,
-): Victim {
-  return new Victim({
-    script: join(root, scripts, `${kind}-process.ts`),
-    logPath: join(folder, `${name}.log`),
-    cacheDir: join(folder, "compiled"),
-  });
 }

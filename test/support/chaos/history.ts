@@ -86,6 +86,16 @@ export interface Takeover {
   readonly atMs: number;
 }
 
+/** A process that was started on the data folder of an agent that lived. */
+export interface Intrusion {
+  readonly host: string;
+  readonly incarnation: number;
+  /** How it ended; online: it did not. */
+  readonly outcome: "online" | "refused";
+  /** What it said. */
+  readonly message: string;
+}
+
 /** All that is known of a run once it is over. */
 export interface History {
   readonly asks: readonly Ask[];
@@ -98,6 +108,7 @@ export interface History {
   readonly breakages: readonly Breakage[];
   readonly incidents: readonly Incident[];
   readonly takeovers: readonly Takeover[];
+  readonly intrusions: readonly Intrusion[];
   /** The journal, read twice after all had ended, or after the time for that was over. */
   readonly commands: readonly Command[];
   readonly commandsAgain: readonly Command[];

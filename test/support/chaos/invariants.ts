@@ -31,6 +31,7 @@ const harmlessReasons = new Set([
   "DRAINING",
   "ENGINE_UNAVAILABLE",
   "PRECONDITION_FAILED",
+  "SESSION_LOST",
   "STORAGE_UNAVAILABLE",
 ]);
 
@@ -163,14 +164,21 @@ const judges = {
     }
   },
 
-  "nothing comes from an agent that was replaced": function* ({ executions, takeovers }) {
-    for (const { host, incarnation, method, container, arrivedMs } of executions) {
+  "nothing comes from an agent that was replaced": function* ({ executions, takeovers, created }) {
+    for (const { host, incarnation, method, container, askedMs } of executions) {
       const newer = takeovers.find(
-        (takeover) =>
-          takeover.host === host && takeover.incarnation > incarnation && takeover.atMs < arrivedMs,
+        (takeover) => takeover.host === host && takeover.incarnation > incarnation && takeover.atMs < askedMs,
       );
-      if (newer === undefined) continue;
+      // What has begun goes on: a creation that also starts.
+      if (newer === undefined || (method === "start" && created.has(container))) continue;
       yield `${method} ${container} on ${host} came from process ${incarnation} after ${newer.incarnation} had a session`;
+    }
+  },
+
+  "no two agents use one data folder": function* ({ intrusions }) {
+    for (const { host, incarnation, outcome, message } of intrusions) {
+      if (outcome === "online") yield `process ${incarnation} on ${host} used the folder of another one`;
+      else if (!message.includes("is in use by another agent")) yield `on ${host} it says only: ${message}`;
     }
   },
 

@@ -1,5 +1,5 @@
 import type { Command } from "../../../src/gen/fairlead/command/v1/command_pb.js";
-import type { Answer, Ask, Incident, Inspection, Sighting, Takeover } from "./history.ts";
+import type { Answer, Ask, Incident, Inspection, Intrusion, Sighting, Takeover } from "./history.ts";
 
 /** What the checker itself sees while a run goes on. */
 export class Recorder {
@@ -9,6 +9,7 @@ export class Recorder {
   readonly inspections: Inspection[] = [];
   readonly incidents: Incident[] = [];
   readonly takeovers: Takeover[] = [];
+  readonly intrusions: Intrusion[] = [];
 
   /** A caller was told of a command. */
   sighted(command: Command | undefined): void {

@@ -15,7 +15,7 @@ import {
 } from "../../../src/gen/fairlead/container/v1/container_spec_pb.js";
 import * as wire from "./engine-wire.ts";
 
-type Details = Partial<Omit<wire.EngineRequest, "method" | "incarnation">>;
+type Details = Partial<Omit<wire.EngineRequest, "method" | "incarnation" | "askedMs">>;
 
 /** An engine in another process, reached through its socket as Docker's is. */
 export class RemoteEngine implements Engine {
@@ -118,7 +118,8 @@ export class RemoteEngine implements Engine {
   }
 
   #request(method: string, details: Details): wire.EngineRequest {
-    return { method, incarnation: this.#incarnation, container: "", argument: "", ...details };
+    const askedMs = Date.now();
+    return { method, incarnation: this.#incarnation, askedMs, container: "", argument: "", ...details };
   }
 
   async #change(method: string, details: Details, signal: AbortSignal): Promise<EngineChange> {

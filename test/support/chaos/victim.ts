@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
 
 /** A process of the product that is killed and started again. */
 export class Victim {
@@ -63,4 +64,17 @@ export class Victim {
   thaw(): void {
     this.#child?.kill("SIGCONT");
   }
+}
+
+/** A process of a fleet, not started yet. `root`: where the sources to run are; `folder`: where its log goes. */
+export function processOf(
+  { folder, root }: { readonly folder: string; readonly root: string },
+  kind: "agent" | "control-plane",
+  name: string = kind,
+): Victim {
+  return new Victim({
+    script: join(root, "test/support/chaos", `${kind}-process.ts`),
+    logPath: join(folder, `${name}.log`),
+    cacheDir: join(folder, "compiled"),
+  });
 }

@@ -33,14 +33,21 @@ export class OperationContext {
   /** What the host's policy says of this run. */
   readonly gate: PolicyGate;
   readonly #preconditions: Preconditions | undefined;
+  readonly #pass: () => Promise<void>;
   #changing = false;
   #target: EngineContainer | undefined;
 
-  constructor(rooms: OperationRooms, signal: AbortSignal, preconditions?: Preconditions) {
+  /** `pass` rejects when this process may not act any more. */
+  constructor(
+    rooms: OperationRooms,
+    signal: AbortSignal,
+    { preconditions, pass }: { readonly preconditions: Preconditions | undefined; pass(): Promise<void> },
+  ) {
     this.rooms = rooms;
     this.signal = signal;
     this.gate = new PolicyGate(rooms.policy.current);
     this.#preconditions = preconditions;
+    this.#pass = pass;
   }
 
   /** Whether the engine was asked to change something. Before that, it is certain that nothing was done. */
@@ -67,8 +74,9 @@ export class OperationContext {
     return this.#target;
   }
 
-  /** Asks the engine to change something, unless it is too late for that, or the host's policy was not asked. */
+  /** Asks the engine to change something, unless it is too late for that, another process may act for the agent by now, or the host's policy was not asked. */
   async change<Value>(ask: () => Promise<Value>): Promise<Value> {
+    await this.#pass();
     this.signal.throwIfAborted();
     this.gate.requireVerdict();
     this.#changing = true;
