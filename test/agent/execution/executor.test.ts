@@ -182,18 +182,18 @@ describe("the executor of an agent", () => {
   it("C42 a change that its time ran out on is looked up, and unknown where a look does not tell", async () => {
     await begin();
     engine.before = (_method, _container, signal) => untilAborted(signal);
-    const unsettled = session.command(start(one), { timeoutMs: 60 });
+    const unsettled = session.command(start(one), { timeoutMs: 500 });
     assert.equal(reasonOf(await session.result(unsettled)), "OUTCOME_UNKNOWN");
-    const read = session.command(inspect(one), { timeoutMs: 60 });
+    const read = session.command(inspect(one), { timeoutMs: 500 });
     assert.equal(reasonOf(await session.result(read)), "DEADLINE_EXCEEDED");
 
     engine.before = async (_method, container, signal) => {
       await SimulatedEngine.prototype.startContainer.call(engine, container, signal);
       await untilAborted(signal);
     };
-    const settled = await session.result(session.command(start(other), { timeoutMs: 60 }));
+    const settled = await session.result(session.command(start(other), { timeoutMs: 500 }));
     assert.equal(settled.end.case === "outcome" && settled.end.value.changed, true);
-    const told = await session.result(session.command(restart(other), { timeoutMs: 60 }));
+    const told = await session.result(session.command(restart(other), { timeoutMs: 500 }));
     assert.equal(reasonOf(told), "OUTCOME_UNKNOWN");
   });
 
