@@ -16,6 +16,7 @@ export type { FieldViolation, FleetErrorDetails, Reason } from "./domain/errors.
 
 // The services, for a Connect transport of one's own: createClient(ContainerService, transport).
 export { ApiKeyService } from "./gen/fairlead/access/v1/api_key_service_pb.js";
+export { AuthorityService } from "./gen/fairlead/authority/v1/authority_service_pb.js";
 export { CommandService } from "./gen/fairlead/command/v1/command_service_pb.js";
 export { ContainerService } from "./gen/fairlead/container/v1/container_service_pb.js";
 export { EventService } from "./gen/fairlead/event/v1/event_service_pb.js";
@@ -26,6 +27,8 @@ export { RegistrationTokenService } from "./gen/fairlead/registration/v1/registr
 export { ApiKeySchema, ApiKeyState } from "./gen/fairlead/access/v1/api_key_pb.js";
 export type { ApiKey } from "./gen/fairlead/access/v1/api_key_pb.js";
 export { Role } from "./gen/fairlead/access/v1/role_pb.js";
+export { AuthoritySchema, AuthorityState } from "./gen/fairlead/authority/v1/authority_pb.js";
+export type { Authority, AuthorityCertificate } from "./gen/fairlead/authority/v1/authority_pb.js";
 export { CommandSchema, CommandState } from "./gen/fairlead/command/v1/command_pb.js";
 export type { Command, CommandTransition } from "./gen/fairlead/command/v1/command_pb.js";
 export { OfflinePolicy } from "./gen/fairlead/command/v1/offline_policy_pb.js";

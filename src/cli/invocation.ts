@@ -4,7 +4,7 @@ import type { Fairlead } from "../client/create-fairlead.ts";
 import { findAuthority } from "./authority-file.ts";
 import { wantsColours } from "./environment.ts";
 import type { Environment } from "./environment.ts";
-import { findCredentials } from "./key-file.ts";
+import { findCredentials, renewKeyFile } from "./key-file.ts";
 import { asFleetError, errorToJson, formatError } from "./output/error-text.ts";
 import { formatJson, formatJsonLine } from "./output/json.ts";
 import { createPaint } from "./output/paint.ts";
@@ -40,6 +40,10 @@ export class Invocation {
       server,
       ...(apiKey === undefined ? {} : { apiKey }),
       ...(ca === undefined ? {} : { ca }),
+      // What a person names is theirs; a key file keeps itself up to date.
+      ...(known === undefined || ca !== known
+        ? {}
+        : { onSuccessor: (to) => this.#renew(options, known, to) }),
     });
   }
 
@@ -79,6 +83,14 @@ export class Invocation {
   fail(error: unknown, subject?: string): void {
     this.#failed = true;
     writeError(this.environment, error, this.json, subject);
+  }
+
+  #renew(options: ClientOptions, from: string, to: string): void {
+    this.hint(
+      renewKeyFile(options, this.environment, { from, to })
+        ? "The control plane has another certificate authority; the key file trusts it now."
+        : "The control plane has another certificate authority, and the key file cannot be told; ask for a new one before the old authority is retired.",
+    );
   }
 
   /** Closes the connections. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FleetError } from "../domain/errors.ts";
 import type { Environment } from "./environment.ts";
@@ -38,10 +38,40 @@ export function findCredentials(options: CredentialOptions, { env }: Environment
   };
 }
 
+/**
+ * Puts other certificates to trust (`to`) in the place of those that the key file in use has (`from`), PEM. False: another file is in use by now,
+ * or it cannot be written; the next command tries again.
+ */
+export function renewKeyFile(
+  options: CredentialOptions,
+  { env }: Environment,
+  { from, to }: { readonly from: string; readonly to: string },
+): boolean {
+  const path = options.keyFile ?? given(env["FAIRLEAD_KEY_FILE"]) ?? ownKeyPath(env);
+  const fresh = `${path}.${process.pid}.new`;
+  try {
+    const found = parse(readFileSync(path, "utf8"));
+    if (found?.["ca"] !== from) return false;
+    writeFileSync(fresh, `${JSON.stringify({ ...found, ca: to }, undefined, 2)}\n`, {
+      mode: 0o600,
+      flush: true,
+    });
+    renameSync(fresh, path);
+    return true;
+  } catch {
+    rmSync(fresh, { force: true });
+    return false;
+  }
+}
+
+function ownKeyPath(env: Environment["env"]): string {
+  return join(given(env["FAIRLEAD_DATA"]) ?? defaultDataFolder, "admin.key");
+}
+
 function ownKeyFile(env: Environment["env"], server: string | undefined): Credentials {
   let file: Credentials;
   try {
-    file = readKeyFile(join(given(env["FAIRLEAD_DATA"]) ?? defaultDataFolder, "admin.key"));
+    file = readKeyFile(ownKeyPath(env));
   } catch {
     // Nobody asked for it.
     return {};

@@ -8,6 +8,7 @@ import {
   addStopCommand,
   addUnpauseCommand,
 } from "./commands/container-actions.ts";
+import { addAuthorityCommand } from "./commands/authority.ts";
 import { addCommandsCommand } from "./commands/commands.ts";
 import { addCreateCommand } from "./commands/create.ts";
 import { addEventsCommand } from "./commands/events.ts";
@@ -57,6 +58,7 @@ const fleetCommands: readonly AddCommand[] = [
   addHostsCommand,
   addTokenCommand,
   addKeysCommand,
+  addAuthorityCommand,
   addCommandsCommand,
   addEventsCommand,
 ];

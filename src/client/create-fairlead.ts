@@ -5,6 +5,7 @@ import type { Client, Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { FleetError } from "../domain/errors.ts";
 import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
+import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
@@ -14,6 +15,7 @@ import { systemClock } from "../resilience/clock.ts";
 import { defaultRetryPolicy } from "./call-retry.ts";
 import type { RetryPolicy } from "./call-retry.ts";
 import { createFleetTransport } from "./fleet-transport.ts";
+import { type ServerTrust, trustFrom } from "./server-trust.ts";
 
 /** How to reach a control plane. */
 export interface FairleadOptions {
@@ -21,8 +23,13 @@ export interface FairleadOptions {
   readonly server: string;
   /** Sent as a bearer token. */
   readonly apiKey?: string;
-  /** PEM of the only authority whose certificates are taken. Default: those that this machine trusts. */
+  /** PEM of the only authorities whose certificates are taken. Default: those that this machine trusts. */
   readonly ca?: string;
+  /**
+   * Called when the control plane has another authority than those of `ca`, and one of these has signed it: with the certificates, PEM, to be
+   * `ca` from now on. An authority that replaces another is taken without it too, as long as the control plane shows that signature.
+   */
+  readonly onSuccessor?: (ca: string) => void;
   /** How to speak: "connect" over HTTP/1.1, which every proxy lets pass, or "grpc" over HTTP/2. Default: "connect". */
   readonly protocol?: "connect" | "grpc";
   /**
@@ -45,6 +52,7 @@ export interface Fairlead extends Disposable {
   readonly hosts: Client<typeof HostService>;
   readonly registrationTokens: Client<typeof RegistrationTokenService>;
   readonly apiKeys: Client<typeof ApiKeyService>;
+  readonly authority: Client<typeof AuthorityService>;
   readonly commands: Client<typeof CommandService>;
   readonly events: Client<typeof EventService>;
   /** Closes its connections, and ends what still runs on them. A later call opens new ones. */
@@ -54,7 +62,8 @@ export interface Fairlead extends Disposable {
 /** Makes a client. It connects with its first call. Throws `INVALID_ARGUMENT` when `server` is no address. */
 export function createFairlead(options: FairleadOptions): Fairlead {
   const server = serverUrl(options.server);
-  const { transport: inner, close } = connect(server, options.protocol ?? "connect", options.ca);
+  const trust = trustFrom(options);
+  const { transport: inner, close } = connect(server, options.protocol ?? "connect", trust);
   const transport = createFleetTransport(inner, {
     server,
     apiKey: options.apiKey,
@@ -69,6 +78,7 @@ export function createFairlead(options: FairleadOptions): Fairlead {
     hosts: createClient(HostService, transport),
     registrationTokens: createClient(RegistrationTokenService, transport),
     apiKeys: createClient(ApiKeyService, transport),
+    authority: createClient(AuthorityService, transport),
     commands: createClient(CommandService, transport),
     events: createClient(EventService, transport),
     close,
@@ -81,8 +91,7 @@ interface Connection {
   close(): void;
 }
 
-function connect(baseUrl: string, protocol: "connect" | "grpc", ca: string | undefined): Connection {
-  const trust = ca === undefined ? {} : { ca };
+function connect(baseUrl: string, protocol: "connect" | "grpc", trust: ServerTrust): Connection {
   if (protocol === "grpc") {
     const sessionManager = new Http2SessionManager(baseUrl, undefined, trust);
     return {

@@ -1,5 +1,6 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
+import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
@@ -27,6 +28,7 @@ import type { Sessions } from "./session/session-registry.ts";
 import { furnish, type Rooms } from "./rooms.ts";
 import { Running } from "./running.ts";
 import { createApiKeyService } from "./services/api-key-service.ts";
+import { createAuthorityService } from "./services/authority-service.ts";
 import { createCommandService } from "./services/command-service.ts";
 import { createContainerService } from "./services/container-service.ts";
 import { createEventService } from "./services/event-service.ts";
@@ -88,6 +90,7 @@ function routes(rooms: Rooms): (router: ConnectRouter) => void {
       .service(HostService, createHostService(rooms))
       .service(RegistrationTokenService, createRegistrationTokenService(rooms))
       .service(ApiKeyService, createApiKeyService(rooms))
+      .service(AuthorityService, createAuthorityService(rooms))
       .service(CommandService, createCommandService(rooms))
       .service(EventService, createEventService(rooms));
 }
@@ -124,7 +127,7 @@ async function open(
   }
   const running = new Running({ rooms, agents, api, lock });
   try {
-    await rooms.access.writeKeyFile(urlFromHere(api.address, rooms.tls), rooms.tls?.authorityCertificate);
+    await keepKeyFile(rooms, urlFromHere(api.address, rooms.tls));
   } catch (error) {
     // Closes the storage too, which may be closed twice.
     await running.close(0);
@@ -133,7 +136,9 @@ async function open(
   return {
     agentsAddress: { host: agents.host, port: agents.port },
     apiAddress: api.address,
-    authorityCertificate: rooms.tls?.authorityCertificate,
+    get authorityCertificate() {
+      return rooms.tls?.authorityCertificate;
+    },
     keyFile: rooms.access.keyFile,
     async createToken(description) {
       const created = await rooms.tokens.create({
@@ -151,6 +156,19 @@ async function open(
     events: rooms.events,
     close: (graceMs = 10_000) => running.close(graceMs),
   };
+}
+
+/** Writes the admin's key file, and again when another authority is to be trusted. */
+async function keepKeyFile({ access, logger, tls }: Rooms, url: string): Promise<void> {
+  let written = tls?.authorityCertificate;
+  await access.writeKeyFile(url, written);
+  tls?.onChange(() => {
+    if (tls.authorityCertificate === written) return;
+    written = tls.authorityCertificate;
+    access.writeKeyFile(url, written).catch((error: unknown) => {
+      logger.error({ err: error }, "the key file does not name the new authority yet");
+    });
+  });
 }
 
 // An address that stands for all of the machine's own is none to connect to.

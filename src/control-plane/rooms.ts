@@ -6,7 +6,7 @@ import { HealthStates } from "../rpc/health.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Access } from "./access/access.ts";
 import { openCertificateFiles } from "./certificates/certificate-files.ts";
-import { openOwnAuthority } from "./certificates/own-authority.ts";
+import { OwnAuthority } from "./certificates/own-authority.ts";
 import type { TlsIdentity } from "./certificates/tls-identity.ts";
 import type { ControlPlaneConfig } from "./config.ts";
 import { CommandJournal } from "./dispatch/command-journal.ts";
@@ -17,6 +17,7 @@ import { RegistrationTokens } from "./enrolment/registration-tokens.ts";
 import { EventLog } from "./events/event-log.ts";
 import { FleetInventory } from "./inventory/fleet-inventory.ts";
 import type { Metrics } from "./metrics/metrics.ts";
+import { AuthorityNews } from "./session/authority-news.ts";
 import { AgentStreams } from "./session/agent-streams.ts";
 import { KeyRotations } from "./session/key-rotations.ts";
 import { SessionRegistry } from "./session/session-registry.ts";
@@ -51,7 +52,9 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
   const commands = await furnishCommands(foundation, inventory);
   const access = new Access({ ...foundation, mode: config.access ?? "open", oidc: config.oidc, dataDir });
   const caDigest = () => tls?.authorityDigest ?? noCaDigest;
-  const agents = furnishSessions(foundation, inventory, commands);
+  const authority = tls instanceof OwnAuthority ? tls : undefined;
+  const authorityNews = new AuthorityNews({ authority, sessions: commands.sessions });
+  const agents = furnishSessions(foundation, inventory, { ...commands, authorityNews });
   const retention = new Retention({
     ...foundation,
     settings: { ...defaultRetention, ...config.retention },
@@ -63,6 +66,8 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
     ...commands,
     ...agents,
     tls,
+    authority,
+    authorityNews,
     access,
     keys: access.keys,
     inventory,
@@ -78,7 +83,7 @@ async function openTls(
 ): Promise<TlsIdentity | undefined> {
   switch (tls?.kind) {
     case "own":
-      return openOwnAuthority({ folder: `${dataDir}/tls`, advertise: tls.advertise ?? [], clock, logger });
+      return OwnAuthority.open({ folder: `${dataDir}/tls`, advertise: tls.advertise ?? [], clock, logger });
     case "files":
       return openCertificateFiles(tls, logger);
     case "off":
@@ -132,7 +137,7 @@ type Commands = Awaited<ReturnType<typeof furnishCommands>>;
 function furnishSessions(
   foundation: Foundation,
   inventory: FleetInventory,
-  { sessions, dispatcher }: Commands,
+  { sessions, dispatcher, authorityNews }: Commands & { readonly authorityNews: AuthorityNews },
 ) {
   const { config, metrics, logger } = foundation;
   const replaced = new FleetError("AGENT_REVOKED", "the host was enrolled again, with another agent");
@@ -153,6 +158,7 @@ function furnishSessions(
     inventory,
     traffic: dispatcher,
     rotations,
+    authorityNews,
     settings: { ...defaultSessionSettings, ...config.session },
     observer: metrics.sessions,
   });

@@ -58,6 +58,8 @@ export const reasonTraits = {
   COMMAND_EXPIRED: final,
   STALE_EPOCH: final,
   INVALID_RESULT: final,
+  // The authority
+  AUTHORITY_NOT_READY: final,
   // Sessions
   AGENT_REVOKED: final,
   SESSION_SUPERSEDED: final,

@@ -48,6 +48,8 @@ export const statusOfReason = {
   COMMAND_EXPIRED: Code.DeadlineExceeded,
   STALE_EPOCH: Code.Aborted,
   INVALID_RESULT: Code.DataLoss,
+  // The authority
+  AUTHORITY_NOT_READY: Code.FailedPrecondition,
   // Sessions
   AGENT_REVOKED: Code.PermissionDenied,
   SESSION_SUPERSEDED: Code.Aborted,

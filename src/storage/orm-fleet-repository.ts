@@ -7,7 +7,7 @@ import { HostEntity } from "./entities/host.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { findHosts } from "./host-rows.ts";
 import { canBeStored } from "./lookup.ts";
-import { keepPolicy } from "./keep-policy.ts";
+import { keepFact, type ToldFact } from "./keep-fact.ts";
 import type { EngineBanRecord, HostPolicyRecord, HostRecord, NewEvent } from "./records.ts";
 import {
   type BegunSession,
@@ -80,10 +80,18 @@ export class OrmFleetRepository implements FleetRepository {
     return canBeStored(agentId) && (await this.#ended.add({ agentId, epoch, now }));
   }
 
-  async keepPolicy(agentId: string, epoch: number, policy: HostPolicyRecord): Promise<boolean> {
+  keepPolicy(agentId: string, epoch: number, policy: HostPolicyRecord): Promise<boolean> {
+    return this.#keepFact(agentId, epoch, { policy });
+  }
+
+  keepAuthorities(agentId: string, epoch: number, authorities: readonly string[]): Promise<boolean> {
+    return this.#keepFact(agentId, epoch, { authorities });
+  }
+
+  async #keepFact(agentId: string, epoch: number, fact: ToldFact): Promise<boolean> {
     return (
       canBeStored(agentId) &&
-      (await this.#database.transact((transaction) => keepPolicy(transaction, { agentId, epoch, policy })))
+      (await this.#database.transact((transaction) => keepFact(transaction, { agentId, epoch, fact })))
     );
   }
 

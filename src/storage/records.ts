@@ -87,6 +87,8 @@ export interface HostFactsRecord {
   readonly simulated: boolean;
   /** Undefined: the host has none. */
   readonly policy?: HostPolicyRecord | undefined;
+  /** The authorities that the agent trusts: SHA-256 of their public keys, in hex. Undefined: it has not said. */
+  readonly authorities?: readonly string[] | undefined;
 }
 
 /** A host together with its agent. */

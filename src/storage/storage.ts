@@ -164,6 +164,8 @@ export interface FleetRepository {
   endSession(agentId: string, epoch: number, now: number): Promise<boolean>;
   /** Keeps what a host's policy is since its session with this epoch began. False: that session does not count any more. */
   keepPolicy(agentId: string, epoch: number, policy: HostPolicyRecord): Promise<boolean>;
+  /** Keeps which authorities a host's agent trusts, by their digests in hex, in the same way. */
+  keepAuthorities(agentId: string, epoch: number, authorities: readonly string[]): Promise<boolean>;
   /** Marks every agent offline, for a control plane that begins. */
   markAllOffline(): Promise<void>;
   /** A page of hosts by name, then id, beginning after the given one. */

@@ -5,6 +5,7 @@ import {
   type FieldRules,
 } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import * as access from "../../src/gen/fairlead/access/v1/api_key_service_pb.js";
+import { AuthorityService } from "../../src/gen/fairlead/authority/v1/authority_service_pb.js";
 import { AgentService } from "../../src/gen/fairlead/agent/v1/agent_service_pb.js";
 import { HelloSchema } from "../../src/gen/fairlead/agent/v1/handshake_pb.js";
 import { CommandService } from "../../src/gen/fairlead/command/v1/command_service_pb.js";
@@ -16,6 +17,7 @@ import { RegistrationTokenService } from "../../src/gen/fairlead/registration/v1
 const services = [
   access.ApiKeyService,
   AgentService,
+  AuthorityService,
   CommandService,
   ContainerService,
   EventService,

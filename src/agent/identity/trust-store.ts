@@ -1,12 +1,16 @@
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FleetError } from "../../domain/errors.ts";
+import { certificatesIn, publicKeyDigest } from "../../rpc/public-key-digest.ts";
 import { writeFileDurably } from "./durable-file.ts";
+import { type ListedAuthority, provenAuthorities } from "./succession.ts";
 
 /** The authorities that the agent trusts to speak for its control plane: the one it was enrolled with, and its successors. */
 export class TrustStore {
   readonly #path: string;
   #authorities: string | undefined;
+  #learning: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, authorities: string | undefined) {
     this.#path = path;
@@ -33,6 +37,27 @@ export class TrustStore {
   /** Their certificates in PEM. Undefined: none is known yet. */
   get authorities(): string | undefined {
     return this.#authorities;
+  }
+
+  /** Of each of them SHA-256 of its public key. */
+  get digests(): Uint8Array[] {
+    return certificatesIn(this.#authorities ?? "").map((pem) => publicKeyDigest(new X509Certificate(pem)));
+  }
+
+  /**
+   * Trusts those of a list that are trusted already or that one of these has signed, and no others from now on; on the disk when it
+   * resolves. Resolves to how many were refused. When none is proved, or nothing was trusted before, nothing is changed. Rejects with
+   * STORAGE_UNAVAILABLE.
+   */
+  async learn(listed: readonly ListedAuthority[], nowMs: number): Promise<number> {
+    const learned = this.#learning.then(async () => {
+      if (this.#authorities === undefined) return listed.length;
+      const proven = provenAuthorities(this.#authorities, listed, nowMs);
+      if (proven.length > 0) await this.replace(proven.join(""));
+      return listed.length - proven.length;
+    });
+    this.#learning = learned.catch(() => undefined);
+    return await learned;
   }
 
   /** Trusts these and no others from now on; on the disk when it resolves. */

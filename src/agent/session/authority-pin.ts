@@ -1,6 +1,7 @@
-import { createHash, type X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import { FleetError } from "../../domain/errors.ts";
+import { publicKeyDigest } from "../../rpc/public-key-digest.ts";
 
 /** Where the control plane is. */
 export interface ServerName {
@@ -26,12 +27,12 @@ export async function fetchAuthority(
   signal: AbortSignal,
 ): Promise<string> {
   const chain = await shownChain(server, signal);
-  const authority = chain.find((certificate) => publicKeyDigest(certificate) === digest);
+  const authority = chain.find((certificate) => digestOf(certificate) === digest);
   if (authority !== undefined) return authority.toString();
   throw new FleetError(
     "UNTRUSTED_SERVER",
     `${server.host}:${server.port} is not the control plane that the registration token was made by: none of its certificates has the digest in the token`,
-    { metadata: { expected_digest: digest, shown_digests: chain.map(publicKeyDigest).join(",") } },
+    { metadata: { expected_digest: digest, shown_digests: chain.map(digestOf).join(",") } },
   );
 }
 
@@ -70,10 +71,8 @@ function chainOf(socket: TLSSocket): X509Certificate[] {
   return chain;
 }
 
-function publicKeyDigest({ publicKey }: X509Certificate): string {
-  return createHash("sha256")
-    .update(publicKey.export({ type: "spki", format: "der" }))
-    .digest("base64url");
+function digestOf(certificate: X509Certificate): string {
+  return publicKeyDigest(certificate).toString("base64url");
 }
 
 // RFC 6066, section 3: a server name is never an address.

@@ -1,3 +1,4 @@
+import { createSecureContext } from "node:tls";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { FleetError } from "../../domain/errors.ts";
 import { noCaDigest, parseRegistrationToken } from "../../domain/registration-token.ts";
@@ -18,8 +19,18 @@ export async function channelCredentials(
   if (config.credentials !== undefined) return config.credentials;
   if (config.insecure) return credentials.createInsecure();
   if (trust.authorities === undefined) await pin(config, trust, signal);
-  if (trust.authorities !== undefined) return credentials.createSsl(Buffer.from(trust.authorities));
+  if (trust.authorities !== undefined) return trusting(trust.authorities);
   return credentials.createInsecure();
+}
+
+// What a token named by its digest may be a certificate that another authority signed: it is trusted for itself.
+function trusting(authorities: string): ChannelCredentials {
+  const context = createSecureContext({
+    ca: authorities,
+    allowPartialTrustChain: true,
+    minVersion: "TLSv1.2",
+  });
+  return credentials.createFromSecureContext(context);
 }
 
 async function pin(

@@ -105,6 +105,11 @@ export function keyProofItem(proof: NewKeyProof): Uint8Array {
   return frame({ keyProof: proof });
 }
 
+/** Which authorities the agent trusts. */
+export function authorityReportItem(digests: Uint8Array[]): Uint8Array {
+  return frame({ authorityReport: { digests } });
+}
+
 function frame(init: MessageInitShape<typeof AgentFrameSchema>): Uint8Array {
   return toBinary(AgentFrameSchema, create(AgentFrameSchema, init));
 }

@@ -29,6 +29,8 @@ export interface HelloFacts {
   readonly journalId: Uint8Array;
   /** What the host's owner allows. Undefined: there is no policy. */
   readonly policy: PolicyReport | undefined;
+  /** The authorities that it trusts, by their digests. */
+  readonly trustedAuthorityDigests: Uint8Array[];
   readonly runningIds: readonly string[];
   readonly heldIds: readonly string[];
 }
@@ -40,6 +42,7 @@ const signedPrefix = new TextEncoder().encode("fairlead-hello-v1\0");
 const commandIdLength = 36;
 // Of each kind; together with the rest within the 64 KiB of a Hello.
 const maxIds = 350;
+const maxAuthorities = 8;
 
 /**
  * Proves who the agent is, and resolves to the welcome, with the moment by the monotonic clock before which it cannot have been said. Rejects with what the control plane answers instead, with
@@ -105,6 +108,7 @@ function helloFrom(facts: HelloFacts): MessageInitShape<typeof HelloSchema> {
     instanceId: facts.instanceId,
     journalId: facts.journalId,
     runningCommandIds,
+    trustedAuthorityDigests: facts.trustedAuthorityDigests.slice(0, maxAuthorities),
     ...(facts.policy === undefined
       ? {}
       : { hostPolicy: { ...facts.policy, summary: [...facts.policy.summary] } }),

@@ -133,6 +133,11 @@ export class Outbox implements CommandSink {
     this.#push(items.keyProofItem(proof));
   }
 
+  /** Says which authorities the agent trusts. */
+  authorityReport(digests: Uint8Array[]): void {
+    this.#push(items.authorityReportItem(digests));
+  }
+
   /** There may be something bulky to send. */
   wake(): void {
     this.#hasBulk.resolve();

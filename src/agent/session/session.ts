@@ -129,6 +129,7 @@ export class Session {
       instanceId,
       facts: this.#facts,
       policy: this.#toldPolicy,
+      trustedAuthorityDigests: this.#trustedDigests(),
       journalId: journal.id,
       runningIds: executor.runningIds(),
       heldIds: journal.held().map(({ commandId }) => commandId),
@@ -225,6 +226,7 @@ export class Session {
       if (message.case === "frame") {
         this.#take(message.value, session.lease, session.logger);
         this.#takeKeys(message.value, session.outbox);
+        void this.#takeAuthorities(message.value, session.outbox);
       }
       if (message.case !== undefined && message.case !== "frame") throw unexpectedMessage(message.case);
     }
@@ -246,6 +248,25 @@ export class Session {
       (proof) => outbox.keyProof(proof),
       (error: unknown) => config.logger.error({ err: error }, "no new key can be made, the old one stays"),
     );
+  }
+
+  // Other credentials, and plaintext, are nothing that a list could change.
+  #trustedDigests(): Uint8Array[] {
+    const { config, trust } = this.#rooms;
+    return config.insecure || config.credentials !== undefined ? [] : trust.digests;
+  }
+
+  async #takeAuthorities({ trustedAuthorities }: ControlFrame, outbox: Outbox): Promise<void> {
+    if (trustedAuthorities === undefined) return;
+    const { config, trust } = this.#rooms;
+    try {
+      const refused = await trust.learn(trustedAuthorities.authorities, config.clock.now());
+      const authorities = trust.digests.map((digest) => Buffer.from(digest).toString("base64url"));
+      config.logger.info({ authorities, refused }, "the control plane told which authorities to trust");
+      outbox.authorityReport(this.#trustedDigests());
+    } catch (error) {
+      config.logger.error({ err: error }, "another authority cannot be trusted yet");
+    }
   }
 
   // What cannot be written now is known all the same: both keys are on the disk, and the next start tries both.

@@ -1,8 +1,9 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
+import { certificatesIn, publicKeyDigest } from "../../rpc/public-key-digest.ts";
 import { ChangingTls, type TlsIdentity } from "./tls-identity.ts";
 
 /** The operator's own certificate. */
@@ -49,7 +50,7 @@ export async function openCertificateFiles(files: CertificateFiles, logger: Logg
   timer.unref();
   const authority = lastOf(first.cert);
   return {
-    authorityDigest: digestOf(authority),
+    authorityDigest: publicKeyDigest(authority).toString("base64url"),
     authorityCertificate: authority.toString(),
     current: () => tls.current(),
     onChange: (listener) => tls.onChange(listener),
@@ -77,12 +78,5 @@ async function stamp(files: CertificateFiles): Promise<string> {
 
 /** The certificate of a chain that is nearest to its authority. */
 function lastOf(chain: string): X509Certificate {
-  const certificates = chain.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return new X509Certificate(certificates.at(-1) ?? chain);
-}
-
-function digestOf({ publicKey }: X509Certificate): string {
-  return createHash("sha256")
-    .update(publicKey.export({ type: "spki", format: "der" }))
-    .digest("base64url");
+  return new X509Certificate(certificatesIn(chain).at(-1) ?? chain);
 }

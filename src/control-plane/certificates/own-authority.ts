@@ -1,11 +1,11 @@
 import { X509Certificate } from "node:crypto";
-import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
-import { join } from "node:path";
+import type { SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { Clock } from "../../resilience/clock.ts";
-import { CertificateAuthority, type KeyedCertificate } from "./certificate-authority.ts";
+import { AuthorityFolder, type KeptAuthority, type Rotation } from "./authority-folder.ts";
+import { CertificateAuthority } from "./certificate-authority.ts";
 import { ChangingTls, type TlsIdentity } from "./tls-identity.ts";
 
 /** Where the authority is kept, and for which names it certifies the control plane. */
@@ -18,98 +18,204 @@ export interface OwnAuthorityOptions {
   readonly logger: Logger;
 }
 
+/** An authority that agents are to trust. */
+export interface TrustedCertificate {
+  /** Its own certificate, PEM. */
+  readonly certificate: string;
+  /** The same public key, signed by the authority before it. PEM. Undefined: there is none to prove it by. */
+  readonly endorsement?: string | undefined;
+}
+
 // A certificate is renewed when half of its life is over: before two thirds, with time to spare.
 const renewAfter = 0.5;
 const lookAgainMs = 60 * 60_000;
 
 /**
  * Serves with a certificate of the control plane's own authority, which is made at the first start and kept. The certificate is
- * renewed by itself, also while connections are open. Rejects with STORAGE_UNAVAILABLE when the folder cannot be used.
+ * renewed by itself, also while connections are open, and the authority can be replaced in three steps.
  */
-export async function openOwnAuthority(options: OwnAuthorityOptions): Promise<TlsIdentity> {
-  const { clock, logger } = options;
-  const authority = await loadOrCreate(options);
-  const names = namesOf(options.advertise);
-  const issue = async (): Promise<{ cert: string; key: string }> => {
-    const { certificate, privateKey } = await authority.issueServer(names);
-    return { cert: certificate, key: privateKey };
-  };
-  const first = await issue();
-  const tls = new ChangingTls(first);
-  let renewAt = renewalTime(first.cert);
-  const renew = async (): Promise<void> => {
-    if (clock.now() < renewAt) return;
+export class OwnAuthority implements TlsIdentity {
+  readonly #options: OwnAuthorityOptions;
+  readonly #names: readonly string[];
+  readonly #files: AuthorityFolder;
+  readonly #tls = new ChangingTls({});
+  readonly #timer: NodeJS.Timeout;
+  #authority: CertificateAuthority;
+  #rotation: Rotation;
+  #renewAt = 0;
+  #working: Promise<unknown> = Promise.resolve();
+
+  /** For `open` alone. */
+  private constructor(
+    options: OwnAuthorityOptions,
+    files: AuthorityFolder,
+    authority: CertificateAuthority,
+    rotation: Rotation,
+  ) {
+    this.#options = options;
+    this.#files = files;
+    this.#authority = authority;
+    this.#rotation = rotation;
+    this.#names = namesOf(options.advertise);
+    this.#timer = setInterval(() => void this.#renew(), lookAgainMs);
+    this.#timer.unref();
+  }
+
+  /** Rejects with STORAGE_UNAVAILABLE when the folder cannot be used. */
+  static async open(options: OwnAuthorityOptions): Promise<OwnAuthority> {
+    const files = new AuthorityFolder(options.folder);
+    const kept = (await files.load()) ?? (await createFirst(files, options));
+    const authority = await CertificateAuthority.from(kept.current, options.clock);
+    const own = new OwnAuthority(options, files, authority, kept.rotation);
+    await own.#issue();
+    return own;
+  }
+
+  get authorityDigest(): string {
+    return this.#authority.digest;
+  }
+
+  get authorityCertificate(): string {
+    return this.#authority.certificate;
+  }
+
+  /** How far its replacement is. */
+  get rotation(): Rotation {
+    return this.#rotation;
+  }
+
+  /** Whom agents are to trust now, in the order of their age: the last is the newest, which is in force or is to be. */
+  get trusted(): readonly [TrustedCertificate, ...TrustedCertificate[]] {
+    const certificate = this.authorityCertificate;
+    const rotation = this.#rotation;
+    switch (rotation.state) {
+      case "steady":
+        return [{ certificate }];
+      case "prepared":
+        return [
+          { certificate },
+          { certificate: rotation.successor.certificate, endorsement: rotation.endorsement },
+        ];
+      case "switched":
+        return [{ certificate: rotation.previous }, { certificate, endorsement: rotation.endorsement }];
+    }
+  }
+
+  current(): SecureContextOptions {
+    return this.#tls.current();
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#tls.onChange(listener);
+  }
+
+  /**
+   * Makes a successor that this authority has signed. False: there is one already. Rejects with AUTHORITY_NOT_READY while the one before is still
+   * shown, and with STORAGE_UNAVAILABLE.
+   */
+  prepare(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.#rotation.state === "prepared") return false;
+      if (this.#rotation.state === "switched") {
+        throw notReady("the last rotation has not ended; end it with `fairlead authority retire` first");
+      }
+      const successor = await CertificateAuthority.create(this.#options.clock);
+      const endorsement = `${await this.#authority.endorse(successor)}\n`;
+      await this.#keep({ state: "prepared", successor: successor.keyed, endorsement });
+      return true;
+    });
+  }
+
+  /**
+   * Puts the successor in force, and deletes the private key of the one before. False: it is in force already. Rejects with AUTHORITY_NOT_READY when
+   * there is none, and with STORAGE_UNAVAILABLE.
+   */
+  switchOver(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { rotation } = this;
+      if (rotation.state === "switched") return false;
+      if (rotation.state === "steady") {
+        throw notReady("there is no successor; make one with `fairlead authority rotate` first");
+      }
+      const authority = await CertificateAuthority.from(rotation.successor, this.#options.clock);
+      const { endorsement } = rotation;
+      const next: Rotation = { state: "switched", previous: this.authorityCertificate, endorsement };
+      await this.#files.keepRotation(next, rotation.successor);
+      this.#authority = authority;
+      this.#rotation = next;
+      await this.#issue();
+      return true;
+    });
+  }
+
+  /** Forgets the one before. False: there is none. Rejects with AUTHORITY_NOT_READY before the switch, and with STORAGE_UNAVAILABLE. */
+  retire(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.#rotation.state === "steady") return false;
+      if (this.#rotation.state === "prepared") {
+        throw notReady(
+          "the successor is not in force yet; put it there with `fairlead authority switch` first",
+        );
+      }
+      await this.#keep({ state: "steady" });
+      await this.#issue();
+      return true;
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #keep(rotation: Rotation): Promise<void> {
+    await this.#files.keepRotation(rotation);
+    this.#rotation = rotation;
+  }
+
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#working.then(work);
+    this.#working = done.catch(() => undefined);
+    return await done;
+  }
+
+  async #issue(): Promise<void> {
+    const { certificate, privateKey: key } = await this.#authority.issueServer(this.#names);
+    const cert = this.#chain(certificate);
+    this.#renewAt = renewalTime(cert);
+    this.#tls.replace({ cert, key });
+  }
+
+  /** Who knows only the one before finds its signature, and, by the digest in an older registration token, that one itself. */
+  #chain(issued: string): string {
+    if (this.#rotation.state !== "switched") return issued;
+    const { endorsement, previous } = this.#rotation;
+    return `${new X509Certificate(issued).toString()}${endorsement}${previous}`;
+  }
+
+  async #renew(): Promise<void> {
+    const { clock, logger } = this.#options;
+    if (clock.now() < this.#renewAt) return;
     try {
-      const next = await issue();
-      renewAt = renewalTime(next.cert);
-      tls.replace(next);
-      logger.info({ names }, "the TLS certificate was renewed");
+      await this.#inTurn(() => this.#issue());
+      logger.info({ names: this.#names }, "the TLS certificate was renewed");
     } catch (error) {
       logger.error({ err: error }, "the TLS certificate could not be renewed; it will be tried again");
     }
-  };
-  const timer = setInterval(() => void renew(), lookAgainMs);
-  timer.unref();
-  return {
-    authorityDigest: authority.digest,
-    authorityCertificate: authority.certificate,
-    current: () => tls.current(),
-    onChange: (listener) => tls.onChange(listener),
-    close: () => clearInterval(timer),
-  };
-}
-
-async function loadOrCreate({ folder, clock, logger }: OwnAuthorityOptions): Promise<CertificateAuthority> {
-  const paths = { certificate: join(folder, "ca.crt"), privateKey: join(folder, "ca.key") };
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const kept = await readBoth(paths);
-    if (kept !== undefined) return await CertificateAuthority.from(kept, clock);
-    const created = await CertificateAuthority.create(clock);
-    // The key first: a certificate without its key would be taken for a loss.
-    await writeDurably(paths.privateKey, created.keyed.privateKey, 0o600);
-    await writeDurably(paths.certificate, created.certificate, 0o644);
-    logger.info(
-      { ca: paths.certificate, digest: created.digest },
-      "a certificate authority was made for this control plane",
-    );
-    return created;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new FleetError(
-      "STORAGE_UNAVAILABLE",
-      `the certificate authority in ${folder} cannot be used: ${why}`,
-      { cause: error },
-    );
   }
 }
 
-async function readBoth(paths: KeyedCertificate): Promise<KeyedCertificate | undefined> {
-  const certificate = await readIfThere(paths.certificate);
-  const privateKey = await readIfThere(paths.privateKey);
-  if (certificate === undefined) return undefined;
-  if (privateKey === undefined) {
-    throw new Error(
-      `${paths.privateKey} is missing; restore it from a backup, or delete ${paths.certificate} and enrol every agent again`,
-    );
-  }
-  return { certificate, privateKey };
+async function createFirst(
+  files: AuthorityFolder,
+  { clock, folder, logger }: OwnAuthorityOptions,
+): Promise<KeptAuthority> {
+  const created = await CertificateAuthority.create(clock);
+  await files.keepFirst(created.keyed);
+  logger.info({ folder, digest: created.digest }, "a certificate authority was made for this control plane");
+  return { current: created.keyed, rotation: { state: "steady" } };
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-async function writeDurably(path: string, content: string, mode: number): Promise<void> {
-  const temporary = `${path}.new`;
-  await writeFile(temporary, content, { mode, flush: true });
-  await chmod(temporary, mode);
-  await rename(temporary, path);
+function notReady(message: string): FleetError {
+  return new FleetError("AUTHORITY_NOT_READY", message);
 }
 
 /** Every name and address by which this machine may be reached. */

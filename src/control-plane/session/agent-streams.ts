@@ -4,7 +4,6 @@ import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import { newId } from "../../domain/ids.ts";
 import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
-import type { Hello } from "../../gen/fairlead/agent/v1/handshake_pb.js";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
@@ -13,6 +12,7 @@ import type { Enrolment } from "../enrolment/enrolment.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import { type AgentCall, sendMessage } from "./agent-call.ts";
+import type { AuthorityNews } from "./authority-news.ts";
 import { AgentSession, type SessionIdentity } from "./agent-session.ts";
 import { CloneGuard } from "./clone-guard.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
@@ -34,6 +34,8 @@ export interface AgentStreamsParts {
   readonly events: EventLog;
   readonly traffic: CommandTraffic;
   readonly rotations?: Pick<KeyRotations, "proved">;
+  /** Without: agents are told of no authority. */
+  readonly authorityNews?: Pick<AuthorityNews, "greet">;
   readonly settings: SessionSettings;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
@@ -130,7 +132,7 @@ export class AgentStreams {
       this.#welcome(session, call, acknowledged);
       // Told only now: an agent that was just enrolled must learn its id, because its token is spent.
       if (this.#draining !== undefined) session.end(this.#draining);
-      else this.#start(session, call, hello);
+      else this.#start(session, call, handshaken);
     } catch (error) {
       // It counts already, so that it needs its farewell like any other.
       session.logger.error({ err: error }, "a session could not be started");
@@ -208,14 +210,15 @@ export class AgentStreams {
     logger.info({ session_id: sessionId, address }, "session opened");
   }
 
-  #start(session: AgentSession, call: AgentCall, hello: Hello): void {
-    const { traffic, inventory } = this.#parts;
+  #start(session: AgentSession, call: AgentCall, { hello, facts }: Handshaken): void {
+    const { traffic, inventory, authorityNews } = this.#parts;
     const { hostId, address } = session.identity;
     inventory.resetSnapshot(hostId);
     inventory.setOnline(hostId, true);
     this.#record(EventType.HOST_ONLINE, session, { address });
     this.#observer.opened();
     traffic.opened(session, hello);
+    authorityNews?.greet(session, facts.authorities ?? []);
     new FrameIntake({ ...this.#parts, session, call }).start();
   }
 

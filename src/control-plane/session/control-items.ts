@@ -77,6 +77,13 @@ export function acceptedKeyItem(publicKey: Uint8Array): Uint8Array {
   return frame({ acceptedPublicKey: publicKey });
 }
 
+/** A frame that tells the agent whom to trust, for `AgentSession.send`. */
+export function trustItem(
+  authorities: readonly { readonly certificate: Uint8Array; readonly endorsement: Uint8Array }[],
+): Uint8Array {
+  return frame({ trustedAuthorities: { authorities: [...authorities] } });
+}
+
 function frame(content: MessageInitShape<typeof ControlFrameSchema>): Uint8Array {
   return toBinary(ControlFrameSchema, create(ControlFrameSchema, content));
 }

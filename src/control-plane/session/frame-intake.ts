@@ -12,6 +12,7 @@ import {
 import {
   type AgentFrame,
   AgentFrameSchema,
+  AuthorityReportSchema,
   EngineState,
   type KeyProof,
   KeyProofSchema,
@@ -31,7 +32,9 @@ import type { AgentCall } from "./agent-call.ts";
 import type { AgentSession } from "./agent-session.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { eventFromHost } from "./host-events.ts";
+import { hexDigests } from "./authority-news.ts";
 import type { KeyRotations } from "./key-rotations.ts";
+import { LatestWrite } from "./latest-write.ts";
 import { PolicyNews } from "./policy-news.ts";
 import { ResultAssembly } from "./result-assembly.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
@@ -48,7 +51,7 @@ export interface IntakeParts {
   readonly inventory: FleetInventory;
   readonly events: EventLog;
   readonly clock: Clock;
-  readonly storage: { readonly fleet: Pick<Storage["fleet"], "keepPolicy"> };
+  readonly storage: { readonly fleet: Pick<Storage["fleet"], "keepPolicy" | "keepAuthorities"> };
   readonly observer?: SessionObserver;
 }
 
@@ -72,6 +75,7 @@ const tolerableOffsetMs = 5_000;
 export class FrameIntake {
   readonly #parts: IntakeParts;
   readonly #policy: PolicyNews;
+  readonly #authorities: LatestWrite<string[]>;
   readonly #assembly = new ResultAssembly(assemblyLimits);
   #unstoredEvents = 0;
   #refusedItems = 0;
@@ -80,7 +84,11 @@ export class FrameIntake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    this.#policy = new PolicyNews(parts.session, parts.storage.fleet);
+    const { session, storage } = parts;
+    this.#policy = new PolicyNews(session, storage.fleet);
+    this.#authorities = new LatestWrite(session, "the authorities that an agent trusts", (digests) =>
+      storage.fleet.keepAuthorities(session.identity.agentId, session.identity.epoch, digests),
+    );
   }
 
   /** Starts to read, until the session ends. */
@@ -151,6 +159,10 @@ export class FrameIntake {
     if (frame.engineState !== EngineState.UNSPECIFIED) this.#engine(frame.engineState);
     for (const policy of this.#good(HostPolicySchema, frame.hostPolicy ? [frame.hostPolicy] : [])) {
       this.#policy.take(policy);
+    }
+    const { authorityReport } = frame;
+    for (const { digests } of this.#good(AuthorityReportSchema, authorityReport ? [authorityReport] : [])) {
+      this.#authorities.take(hexDigests(digests));
     }
     const drafts = this.#good(HostEventSchema, frame.hostEvents)
       .map((event) => eventFromHost(event, session.identity))

@@ -18,6 +18,7 @@ import type { HostFactsRecord, HostRecord } from "../../storage/records.ts";
 import type { Enrolment } from "../enrolment/enrolment.ts";
 import { provesKey } from "../enrolment/hello-proof.ts";
 import { type AgentCall, nextMessage, sendMessage } from "./agent-call.ts";
+import { hexDigests } from "./authority-news.ts";
 import { policyRecordFrom } from "./policy-news.ts";
 
 /** The protocol versions that this control plane speaks. */
@@ -151,7 +152,7 @@ function welcomeable(hello: Hello): void {
   }
 }
 
-function factsFrom({ hostFacts, hostPolicy }: Hello): HostFactsRecord {
+function factsFrom({ hostFacts, hostPolicy, trustedAuthorityDigests }: Hello): HostFactsRecord {
   return {
     engineId: hostFacts?.engineId ?? "",
     hostname: hostFacts?.hostname ?? "",
@@ -164,6 +165,7 @@ function factsFrom({ hostFacts, hostPolicy }: Hello): HostFactsRecord {
     memoryBytes: Number(hostFacts?.memoryBytes ?? 0n),
     simulated: hostFacts?.simulated ?? false,
     ...(hostPolicy === undefined ? {} : { policy: policyRecordFrom(hostPolicy) }),
+    ...(trustedAuthorityDigests.length === 0 ? {} : { authorities: hexDigests(trustedAuthorityDigests) }),
   };
 }
 
