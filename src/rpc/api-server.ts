@@ -15,8 +15,8 @@ import { createDrainInterceptor, Drain } from "./drain.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
 import { createHealthService } from "./health-service.ts";
 import type { HealthStates } from "./health.ts";
-import { openHttpPort } from "./http-port.ts";
-import type { HttpResponse } from "./http-port.ts";
+import { defaultHttpPatience, openHttpPort } from "./http-port.ts";
+import type { HttpPatience, HttpResponse } from "./http-port.ts";
 import { createLogInterceptor } from "./log-interceptor.ts";
 import { OpenSet } from "./open-set.ts";
 import { createPlainPages, type ReadMetrics } from "./plain-pages.ts";
@@ -40,6 +40,8 @@ export interface ApiServerOptions {
   readonly maxMessageBytes?: number;
   /** What differs from the defaults of how much one caller, and all together, may use at once. */
   readonly limits?: Partial<ApiLimits> | undefined;
+  /** What differs from the defaults of how long clients may take. */
+  readonly patience?: Partial<HttpPatience> | undefined;
   /** Certificate and key. Without: plaintext. */
   readonly tls?: TlsSource | undefined;
   readonly clock?: Clock;
@@ -73,11 +75,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const limits = { ...defaultApiLimits, ...options.limits };
   const admission = new Admission({ authenticate, limits, clock });
   const pages = createPlainPages(health, servicesOf(router), admission, metrics);
-  const answer = createConnectListener(router, admission, pages, options.logger);
+  const patience = { ...defaultHttpPatience, ...options.patience };
+  const answer = createConnectListener(router, { admission, logger: options.logger, patience }, pages);
   const requests = new OpenSet<HttpResponse>();
   const port = await openHttpPort({
     listen: options.listen,
     tls: options.tls,
+    patience,
     onRequest(request, response) {
       requests.add(response);
       answer(request, response);

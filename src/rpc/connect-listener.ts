@@ -11,11 +11,19 @@ import type { Admission } from "./admission.ts";
 import { callerKey, peerAddressKey, refusalKey } from "./caller.ts";
 import { unexpected } from "./connect-error.ts";
 import { answerOf } from "./decode-failure.ts";
-import type { HttpRequest, HttpResponse } from "./http-port.ts";
+import type { HttpPatience, HttpRequest, HttpResponse } from "./http-port.ts";
 import { httpProblemOf } from "./http-problem.ts";
 import { sendProblem } from "./plain-pages.ts";
+import { endLateBody } from "./late-body.ts";
 import { leaveUnread, withoutBody } from "./refused-request.ts";
 import { writeResponse } from "./universal-response.ts";
+
+/** What a listener needs. */
+export interface ListenerParts {
+  readonly admission: Admission;
+  readonly logger: Logger;
+  readonly patience: Pick<HttpPatience, "requestMs" | "slowClientMs">;
+}
 
 /**
  * Answers requests by the handlers of a router, and all others by `otherwise`. In place of connect's own adapter,
@@ -23,9 +31,8 @@ import { writeResponse } from "./universal-response.ts";
  */
 export function createConnectListener(
   router: ConnectRouter,
-  admission: Admission,
+  parts: ListenerParts,
   otherwise: (request: HttpRequest, response: HttpResponse) => void,
-  logger: Logger,
 ): (request: HttpRequest, response: HttpResponse) => void {
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
@@ -34,9 +41,9 @@ export function createConnectListener(
       otherwise(request, response);
       return;
     }
-    serve({ handler, admission, logger }, request, response).catch((error: unknown) => {
+    serve({ ...parts, handler }, request, response).catch((error: unknown) => {
       if (response.writableEnded || response.destroyed) return;
-      const { message, metadata } = unexpected(error, logger);
+      const { message, metadata } = unexpected(error, parts.logger);
       sendProblem(response, 500, { code: "internal", message, ...metadata });
     });
   };
@@ -47,14 +54,12 @@ export function pathOf(request: HttpRequest): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
 
-interface Serving {
+interface Serving extends ListenerParts {
   readonly handler: UniversalHandler;
-  readonly admission: Admission;
-  readonly logger: Logger;
 }
 
 async function serve(
-  { handler, admission, logger }: Serving,
+  { handler, admission, logger, patience }: Serving,
   request: HttpRequest,
   response: HttpResponse,
 ): Promise<void> {
@@ -77,6 +82,7 @@ async function serve(
     universal = withoutBody(universal);
   } else {
     void closed.then(admitted.leave);
+    endLateBody(handler.method, request, patience.requestMs);
   }
   const answer = await answerOf(handler, universal);
   if (admitted.kind === "refused" && answer.body === undefined) {
@@ -89,7 +95,7 @@ async function serve(
     sendProblem(response, answer.status, advice, Object.fromEntries(answer.header ?? []));
     return;
   }
-  await writeResponse(answer, response, logger);
+  await writeResponse(answer, response, { logger, slowClientMs: patience.slowClientMs });
 }
 
 /** What connect refuses with an empty body is a riddle to whoever tries the API by hand. */

@@ -8,7 +8,11 @@ import type {
   Http2ServerResponse,
   ServerHttp2Session,
 } from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { Socket } from "node:net";
+import type { AddressInfo } from "node:net";
+import { FairShare } from "../resilience/fair-share.ts";
+import { addressSite } from "./address-site.ts";
+import { guardSession, http2Limits } from "./http2-guard.ts";
 import { sniffHttpVersion } from "./http-sniffer.ts";
 import { OpenSet } from "./open-set.ts";
 import { type TlsSource, tlsPolicy } from "./tls-source.ts";
@@ -24,11 +28,34 @@ export interface HttpPortOptions {
   readonly onRequest: (request: HttpRequest, response: HttpResponse) => void;
   /** Certificate and key: then the version is agreed on by ALPN. Without: plaintext, and the first bytes tell. */
   readonly tls?: TlsSource | undefined;
-  /** How long a fresh connection may take to say what it speaks. 10 s by default. */
-  readonly firstBytesTimeoutMs?: number;
-  /** How long a connection without a call is kept. 5 minutes by default. */
-  readonly idleTimeoutMs?: number;
+  /** What differs from the defaults of how long clients may take. */
+  readonly patience?: Partial<HttpPatience> | undefined;
+  /** How many connections may be open; of one address, no more than are still free. 20,000 by default. */
+  readonly maxConnections?: number;
 }
+
+/** How long clients may take, in milliseconds. */
+export interface HttpPatience {
+  /** To say on a fresh connection what they speak, and to shake hands where there is TLS. */
+  readonly firstBytesMs: number;
+  /** To send the head of a request. */
+  readonly headMs: number;
+  /** To send the whole of a request that is not a stream. */
+  readonly requestMs: number;
+  /** To take something of what waits for them. */
+  readonly slowClientMs: number;
+  /** Without a call. */
+  readonly idleMs: number;
+}
+
+/** The defaults. */
+export const defaultHttpPatience: HttpPatience = {
+  firstBytesMs: 10_000,
+  headMs: 10_000,
+  requestMs: 120_000,
+  slowClientMs: 120_000,
+  idleMs: 300_000,
+};
 
 /** One port that speaks HTTP/1.1 and HTTP/2. */
 export interface HttpPort {
@@ -41,31 +68,39 @@ export interface HttpPort {
   close(): Promise<void>;
 }
 
-const requestLimits = {
-  headersTimeout: 10_000,
-  // For a whole request, not for its response: streams from the server live as long as they like.
-  requestTimeout: 120_000,
-  connectionsCheckingInterval: 5000,
+const socketOptions = {
   noDelay: true,
   // Finds out about peers that vanished without a word.
   keepAlive: true,
   keepAliveInitialDelay: 30_000,
 };
-const maxConnections = 10_000;
-// Without a limit of its own, HTTP/2 allows 4,294,967,295 streams a connection.
-const sessionLimits = { settings: { maxConcurrentStreams: 1024 }, maxSessionMemory: 64 };
+
+function http1Limits({ headMs, requestMs, idleMs }: HttpPatience) {
+  return {
+    headersTimeout: headMs,
+    // For a whole request, not for its response: streams from the server live as long as they like.
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(5_000, headMs),
+    keepAliveTimeout: idleMs,
+    maxHeaderSize: 16 * 1024,
+  };
+}
 
 /** Opens a port. Rejects with the system's error when it cannot be listened on. */
 export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> {
   const sockets = new OpenSet<Socket>();
   const sessions = new OpenSet<ServerHttp2Session>();
+  const patience = { ...defaultHttpPatience, ...options.patience };
   const server =
     options.tls === undefined
-      ? plaintextServer(options, sessions)
-      : tlsServer(options, options.tls, sessions);
-  server.maxConnections = maxConnections;
+      ? plaintextServer(options, patience, sessions)
+      : tlsServer(options, options.tls, patience, sessions);
+  const places = new FairShare(options.maxConnections ?? 20_000);
   server.prependListener("connection", (socket: Socket) => {
     sockets.add(socket);
+    const leave = places.enter(addressSite(socket.remoteAddress ?? ""));
+    if (leave === undefined) socket.destroy();
+    else socket.once("close", leave);
     // Whoever owns the socket at that moment hears the error too; this is for when nobody does.
     socket.on("error", () => {});
   });
@@ -91,17 +126,20 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
 }
 
 /** The HTTP/1.1 server owns the port, so that its timeouts work; the other one gets what speaks HTTP/2. */
-function plaintextServer(options: HttpPortOptions, sessions: OpenSet<ServerHttp2Session>): Http1Server {
-  const { onRequest, firstBytesTimeoutMs = 10_000, idleTimeoutMs = 300_000 } = options;
-  const http1 = createHttp1Server({ ...requestLimits, keepAliveTimeout: idleTimeoutMs }, onRequest);
-  const http2 = createHttp2Server(sessionLimits, (request, response) =>
-    onRequest(request, sameUse(response)),
-  );
-  trackSessions(http2, sessions, idleTimeoutMs);
+function plaintextServer(
+  { onRequest }: HttpPortOptions,
+  patience: HttpPatience,
+  sessions: OpenSet<ServerHttp2Session>,
+): Http1Server {
+  const http1 = createHttp1Server({ ...http1Limits(patience), ...socketOptions }, onRequest);
+  const http2 = createHttp2Server(http2Limits, (request, response) => onRequest(request, sameUse(response)));
+  trackSessions(http2, sessions, patience);
+  endStalled(http1, patience);
   const serveHttp1 = http1.listeners("connection");
   http1.removeAllListeners("connection");
   http1.on("connection", (socket: Socket) => {
-    sniffHttpVersion(socket, firstBytesTimeoutMs, (version) => {
+    if (socket.destroyed) return;
+    sniffHttpVersion(socket, patience.firstBytesMs, (version) => {
       if (version === "http2") {
         // The HTTP/1.1 server leaves sockets half open; an HTTP/2 session whose peer ended has nobody to talk to.
         socket.allowHalfOpen = false;
@@ -118,21 +156,25 @@ function plaintextServer(options: HttpPortOptions, sessions: OpenSet<ServerHttp2
 function tlsServer(
   options: HttpPortOptions,
   tls: TlsSource,
+  patience: HttpPatience,
   sessions: OpenSet<ServerHttp2Session>,
 ): Http2SecureServer {
-  const { onRequest, firstBytesTimeoutMs = 10_000, idleTimeoutMs = 300_000 } = options;
+  const { onRequest } = options;
   const server = createSecureServer(
     {
-      ...requestLimits,
-      ...sessionLimits,
+      ...socketOptions,
+      ...http1Limits(patience),
+      ...http2Limits,
       ...tlsPolicy,
       ...tls.current(),
       allowHTTP1: true,
-      handshakeTimeout: firstBytesTimeoutMs,
+      handshakeTimeout: patience.firstBytesMs,
+      unknownProtocolTimeout: patience.firstBytesMs,
     },
     (request, response) => onRequest(request, sameUse(response)),
   );
-  trackSessions(server, sessions, idleTimeoutMs);
+  trackSessions(server, sessions, patience);
+  endStalled(server, patience);
   const unfollow = tls.onChange(() => server.setSecureContext({ ...tlsPolicy, ...tls.current() }));
   server.once("close", unfollow);
   return server;
@@ -145,18 +187,27 @@ function sameUse(response: ServerResponse | Http2ServerResponse): HttpResponse {
 function trackSessions(
   server: Http2Server | Http2SecureServer,
   sessions: OpenSet<ServerHttp2Session>,
-  idleTimeoutMs: number,
+  { firstBytesMs, idleMs }: HttpPatience,
 ): void {
   server.on("session", (session) => {
     sessions.add(session);
-    let openStreams = 0;
-    session.on("stream", (stream) => {
-      openStreams += 1;
-      stream.once("close", () => (openStreams -= 1));
-    });
-    session.setTimeout(idleTimeoutMs, () => {
-      if (openStreams === 0) session.close();
-    });
+    guardSession(session, { firstFrameMs: firstBytesMs, idleMs });
+  });
+}
+
+/** Ends connections of HTTP/1.1 that are idle, and those whose client takes nothing of what waits for it. */
+function endStalled(server: Http1Server | Http2SecureServer, { slowClientMs }: HttpPatience): void {
+  const answering = new WeakMap<Socket, number>();
+  const add = (socket: Socket, count: number) => answering.set(socket, (answering.get(socket) ?? 0) + count);
+  server.on("request", ({ socket, httpVersionMajor }: HttpRequest, response: HttpResponse) => {
+    if (httpVersionMajor > 1) return;
+    add(socket, 1);
+    response.once("close", () => add(socket, -1));
+  });
+  server.setTimeout(slowClientMs, (subject?: unknown) => {
+    // Sessions of HTTP/2 have a guard of their own. One that waits for its answer may wait as long as it likes.
+    if (!(subject instanceof Socket)) return;
+    if (subject.writableLength > 0 || !answering.get(subject)) subject.destroy();
   });
 }
 

@@ -9,7 +9,7 @@ import type { HttpResponse } from "./http-port.ts";
 export async function writeResponse(
   answer: UniversalServerResponse,
   response: HttpResponse,
-  logger: Logger,
+  { logger, slowClientMs }: { readonly logger: Logger; readonly slowClientMs: number },
 ): Promise<void> {
   const body = answer.body?.[Symbol.asyncIterator]();
   const onError = (error: Error) => logger.debug({ err: error }, "a client went away");
@@ -20,29 +20,35 @@ export async function writeResponse(
     if (response.destroyed) return;
     response.writeHead(answer.status, nodeHeaders(answer.header));
     for (; piece !== undefined && piece.done !== true; piece = await body?.next()) {
-      if (!response.write(piece.value)) await writable(response);
+      if (!response.write(piece.value)) await taken(response, "drain", slowClientMs);
       if (response.destroyed) return;
     }
     if (answer.trailer !== undefined) response.addTrailers(nodeHeaders(answer.trailer));
     response.end();
+    await taken(response, "finish", slowClientMs);
   } finally {
     // Not awaited: a handler that is still busy ends when it heeds its signal, which the lost client aborts.
     body?.return?.().catch(() => {});
   }
 }
 
-/** Waits until more can be written, or never will. */
-async function writable(response: HttpResponse): Promise<void> {
-  if (response.destroyed) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      response.off("drain", done);
-      response.off("close", done);
-      resolve();
-    };
-    response.on("drain", done);
-    response.on("close", done);
-  });
+/**
+ * Waits until the client has taken what was written, or never will. One that does not take it in time is let go, because what waits for
+ * it is memory.
+ */
+async function taken(response: HttpResponse, event: "drain" | "finish", slowClientMs: number): Promise<void> {
+  if (response.destroyed || (event === "finish" && response.writableFinished)) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => response.destroy(), slowClientMs).unref();
+  response.on(event, resolve);
+  response.on("close", resolve);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    response.off(event, resolve);
+    response.off("close", resolve);
+  }
 }
 
 function nodeHeaders(headers: Headers = new Headers()): Record<string, string | string[]> {

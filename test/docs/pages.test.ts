@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { defaultApiLimits } from "../../src/rpc/api-limits.ts";
+import { defaultHttpPatience } from "../../src/rpc/http-port.ts";
+import { http2Limits } from "../../src/rpc/http2-guard.ts";
 import { projectFolder, readPage, section, tableRows } from "./markdown.ts";
 
 const pages = [
@@ -64,6 +66,8 @@ describe("docs/operations.md", () => {
 
   it("states the limits that the API is really held to, and so does the command line", () => {
     const { callsPerSecond, callBurst, maxOpenCalls, maxOpenPublicCalls } = defaultApiLimits;
+    const patience = defaultHttpPatience;
+    assert.equal(patience.firstBytesMs, patience.headMs);
     const page = readPage("docs/operations.md");
     const limits = section(page, "## Limits of the API");
     for (const words of [
@@ -71,6 +75,13 @@ describe("docs/operations.md", () => {
       `${count(callBurst)} (\`--api-burst\`)`,
       `${count(maxOpenCalls)} (\`--api-max-calls\`)`,
       `${count(maxOpenPublicCalls)}, and of one address`,
+      `${count(http2Limits.settings.maxConcurrentStreams)} | they wait at the client`,
+      `${count(http2Limits.streamResetBurst)} at once, ${http2Limits.streamResetRate} a second`,
+      `${http2Limits.settings.maxHeaderListSize / 1_024} KiB | 431`,
+      `the head of a request | ${patience.headMs / 1_000} s each`,
+      `no stream | ${patience.requestMs / 60_000} minutes`,
+      `waits for it | ${patience.slowClientMs / 60_000} minutes`,
+      `without a call | ${patience.idleMs / 60_000} minutes`,
     ]) {
       assert.ok(limits.includes(words), `not in the table: ${words}`);
     }

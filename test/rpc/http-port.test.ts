@@ -105,7 +105,7 @@ describe("HTTP port", () => {
   });
 
   it("ends a connection that says nothing, or too little, in time", async () => {
-    await open({ firstBytesTimeoutMs: 100 });
+    await open({ patience: { firstBytesMs: 100 } });
     const silent = await dial();
     const halfway = await dial();
     halfway.write(preface.slice(0, 10));
@@ -115,7 +115,7 @@ describe("HTTP port", () => {
 
   it("ends a connection that is idle for too long, but not one with a request open", async () => {
     await open({
-      idleTimeoutMs: 150,
+      patience: { idleMs: 150 },
       onRequest(_request, response) {
         response.writeHead(200);
         response.write("begun");

@@ -38,6 +38,10 @@ const channelOptions = {
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.keepalive_permit_without_calls": 1,
+  // An AgentStream, 32 DataStreams, and somebody who asks for its health.
+  "grpc.max_concurrent_streams": 64,
+  // Megabytes. Without it grpc-js sets no limit.
+  "grpc-node.max_session_memory": 64,
   // An agent's connection always carries its stream. One that carries none was left behind.
   "grpc.max_connection_idle_ms": 60_000,
 };
