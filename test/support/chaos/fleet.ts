@@ -35,6 +35,8 @@ interface Host {
   readonly dataDir: string;
   incarnation: number;
   token: string;
+  /** Its agent has been online since it was started last: the data folder is its own. */
+  isUp: boolean;
   /** Its agent is being replaced, or stands still. */
   isHeld: boolean;
 }
@@ -186,8 +188,10 @@ export class Fleet {
     await this.#runAgainAndAgain(agent, () => {
       const settings = this.#settingsFor(host, proxy.port, dataDir);
       const { incarnation } = settings;
+      host.isUp = false;
       return agent.start(settings, (news) => {
         if ((news as AgentNews).kind !== "online") return;
+        host.isUp = true;
         recorder.takeovers.push({ host: name, incarnation, atMs: Date.now() });
         onOnline();
       }).ended;
@@ -223,6 +227,7 @@ export class Fleet {
     const { recorder } = this.#options;
     if (host?.agent.alive !== true || host.isHeld) return;
     recorder.incident(host.name, "agent-killed");
+    host.isUp = false;
     // Long enough away to lose its files before it is back.
     await this.#kill(host.agent, withJournal ? ms + 200 : ms);
     if (!withJournal) return;
@@ -292,7 +297,7 @@ export class Fleet {
     deed: (host: Host, other: Replacement, settings: (dataDir: string) => AgentSettings) => Promise<void>,
   ): Promise<void> {
     const port = this.#ports.agents;
-    if (host?.agent.alive !== true || host.isHeld || port === undefined) return;
+    if (host?.isUp !== true || !host.agent.alive || host.isHeld || port === undefined) return;
     host.isHeld = true;
     this.#options.recorder.incident(host.name, "agent-frozen");
     host.agent.freeze();
@@ -351,6 +356,7 @@ async function hostOf(name: string, options: FleetOptions, ports: Ports): Promis
     dataDir: join(folder, name),
     incarnation: 0,
     token: "",
+    isUp: false,
     isHeld: false,
   };
 }
