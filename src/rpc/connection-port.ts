@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { gather } from "./gather.ts";
 import { OpenSet } from "./open-set.ts";
 import { type TlsSource, tlsPolicy } from "./tls-source.ts";
 
@@ -35,10 +36,18 @@ export interface ConnectionPort {
   close(): Promise<void>;
 }
 
+// How many connections may wait to be taken while the process is busy: all agents of a fleet come back at once. The system may allow less
+// (net.core.somaxconn), and Node's own 511 would have it reset hundreds of two thousand.
+const backlog = 8_192;
+
 /** Opens a port. Rejects with the system's error when it cannot be listened on. */
 export async function openConnectionPort(options: ConnectionPortOptions): Promise<ConnectionPort> {
   const sockets = new OpenSet<Socket>();
-  const server = options.tls === undefined ? plaintext(options) : withTls(options, options.tls);
+  const secure = options.tls === undefined ? undefined : withTls(options, options.tls);
+  const { onConnection } = options;
+  const handOn =
+    secure === undefined ? onConnection : (socket: Socket) => void secure.emit("connection", socket);
+  const server = createTcpServer({ noDelay: true, keepAlive: true }, gather(handOn));
   server.maxConnections = options.maxConnections;
   server.prependListener("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -46,7 +55,8 @@ export async function openConnectionPort(options: ConnectionPortOptions): Promis
     socket.on("error", () => undefined);
     if (options.admits?.(socket.remoteAddress ?? "") === false) socket.destroy();
   });
-  const unfollow = options.tls === undefined ? () => undefined : follow(server as TlsServer, options.tls);
+  const unfollow =
+    options.tls === undefined || secure === undefined ? () => undefined : follow(secure, options.tls);
   const address = await listening(server, options.listen);
   let closed: Promise<void> | undefined;
   const stopAccepting = (): void => {
@@ -73,12 +83,6 @@ export async function openConnectionPort(options: ConnectionPortOptions): Promis
   };
 }
 
-function plaintext({ onConnection }: ConnectionPortOptions): Server {
-  return createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
-    if (!socket.destroyed) onConnection(socket);
-  });
-}
-
 function withTls(options: ConnectionPortOptions, tls: TlsSource): TlsServer {
   const { protocol, handshakeTimeoutMs: handshakeTimeout, onConnection } = options;
   const server = createTlsServer(
@@ -87,8 +91,6 @@ function withTls(options: ConnectionPortOptions, tls: TlsSource): TlsServer {
       ...tls.current(),
       ALPNProtocols: [protocol],
       handshakeTimeout,
-      noDelay: true,
-      keepAlive: true,
     },
     (socket) => {
       socket.on("error", () => undefined);
@@ -112,7 +114,7 @@ async function listening(
 ): Promise<{ host: string; port: number }> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(listen, resolve);
+  server.listen({ ...listen, backlog }, resolve);
   await promise;
   server.off("error", reject);
   const { address, port } = server.address() as AddressInfo;
