@@ -4,12 +4,30 @@ export interface WheelTimer {
   cancel(): void;
 }
 
-interface Entry extends WheelTimer {
+/** A class and not a closure: there are two for each session, and one for each command. */
+class Entry implements WheelTimer {
   /** On the wheel's own time, which begins with its latest start. */
   readonly dueMs: number;
   readonly callback: () => void;
   /** False once it was called or taken back. */
-  pending: boolean;
+  pending = true;
+  readonly #slot: Set<Entry>;
+  readonly #forget: () => void;
+
+  constructor(dueMs: number, callback: () => void, slot: Set<Entry>, forget: () => void) {
+    this.dueMs = dueMs;
+    this.callback = callback;
+    this.#slot = slot;
+    this.#forget = forget;
+    slot.add(this);
+  }
+
+  cancel(): void {
+    if (!this.pending) return;
+    this.pending = false;
+    this.#slot.delete(this);
+    this.#forget();
+  }
 }
 
 /**
@@ -40,19 +58,7 @@ export class TimerWheel {
   schedule(delayMs: number, callback: () => void): WheelTimer {
     if (this.#interval === undefined) this.#start();
     const dueMs = this.#elapsed() + Math.max(0, delayMs);
-    const slot = this.#slotAt(Math.floor(dueMs / this.#slotMs));
-    const entry: Entry = {
-      dueMs,
-      callback,
-      pending: true,
-      cancel: () => {
-        if (!entry.pending) return;
-        entry.pending = false;
-        slot.delete(entry);
-        this.#forgetOne();
-      },
-    };
-    slot.add(entry);
+    const entry = new Entry(dueMs, callback, this.#slotAt(Math.floor(dueMs / this.#slotMs)), this.#forgetOne);
     this.#size += 1;
     return entry;
   }
@@ -81,12 +87,12 @@ export class TimerWheel {
     this.#interval.unref();
   }
 
-  #forgetOne(): void {
+  readonly #forgetOne = (): void => {
     this.#size -= 1;
     if (this.#size > 0 || this.#interval === undefined) return;
     clearInterval(this.#interval);
     this.#interval = undefined;
-  }
+  };
 
   // Begins with the slot that the turn before it ended in, where something may have become due since. A late turn (a
   // busy event loop) makes up for the slots that it missed, each at most once.

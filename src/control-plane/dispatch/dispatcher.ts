@@ -211,7 +211,9 @@ export class Dispatcher implements CommandTraffic {
   }
 
   ended(session: AgentSession, result: CommandResult): void {
-    session.logger.debug({ command_id: result.commandId, end: result.end.case }, "result");
+    if (this.#logger.isLevelEnabled("debug")) {
+      session.logger.debug({ command_id: result.commandId, end: result.end.case }, "result");
+    }
     if (this.#reads.settle(session, result) || this.#deliveries.settle(session, result)) return;
     void this.#stray(session, result.commandId);
   }

@@ -49,7 +49,6 @@ const frameFieldNumber = AgentStreamResponseSchema.field.frame.number;
 export class AgentSession {
   /** Resolves with the reason when the session has ended. Never rejects. */
   readonly ended: Promise<FleetError>;
-  readonly logger: Logger;
   /** How far the agent's clock is ahead. */
   readonly clockOffset = new ClockOffset();
   readonly #parts: SessionParts;
@@ -66,11 +65,6 @@ export class AgentSession {
   constructor(parts: SessionParts) {
     this.#parts = parts;
     this.#identity = parts.identity;
-    this.logger = parts.logger.child({
-      agent_id: parts.identity.agentId,
-      host: parts.identity.hostName,
-      session_epoch: parts.identity.epoch,
-    });
     const { promise, resolve } = Promise.withResolvers<FleetError>();
     this.ended = promise;
     this.#resolveEnded = resolve;
@@ -84,6 +78,12 @@ export class AgentSession {
     this.#sentAt = this.#heardAt;
     this.#lease = parts.wheel.schedule(parts.settings.leaseMs, () => this.#checkLease());
     this.#heartbeat = parts.wheel.schedule(this.#heartbeatDelay(), () => this.#beat());
+  }
+
+  /** For what is said of it. Made anew each time, because an idle session says nothing: not for the path of every command. */
+  get logger(): Logger {
+    const { agentId, hostName, epoch } = this.#identity;
+    return this.#parts.logger.child({ agent_id: agentId, host: hostName, session_epoch: epoch });
   }
 
   /** Which session it is. */

@@ -101,10 +101,14 @@ export class AgentStreams {
 
   async #serve(call: AgentCall, disconnect: Disconnect | undefined): Promise<void> {
     if (this.#draining !== undefined) throw this.#draining;
-    const handshaken = await this.#reception.receive(call);
-    const session = await this.#open(call, handshaken, disconnect);
+    // A call of its own: what this one knows it keeps until the session ends, and the Hello with its buffers and its token is not for that.
+    const session = await this.#receive(call, disconnect);
     const reason = await session.ended;
     await this.#farewell(session, reason);
+  }
+
+  async #receive(call: AgentCall, disconnect: Disconnect | undefined): Promise<AgentSession> {
+    return await this.#open(call, await this.#reception.receive(call), disconnect);
   }
 
   #refuse(call: AgentCall, error: unknown, disconnect: Disconnect | undefined): void {

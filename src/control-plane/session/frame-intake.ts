@@ -76,7 +76,8 @@ export class FrameIntake {
   readonly #parts: IntakeParts;
   readonly #policy: PolicyNews;
   readonly #authorities: LatestWrite<string[]>;
-  readonly #assembly = new ResultAssembly(assemblyLimits);
+  /** Made for the first part that comes: hardly any agent sends one. */
+  #assembly: ResultAssembly | undefined;
   #unstoredEvents = 0;
   #refusedItems = 0;
   #engineState = EngineState.UNSPECIFIED;
@@ -195,6 +196,7 @@ export class FrameIntake {
     const { session, traffic } = this.#parts;
     try {
       const [violation] = violationsOf(ResultPartSchema, part);
+      this.#assembly ??= new ResultAssembly(assemblyLimits);
       const whole = this.#assembly.add(part, violation && `${violation.field}: ${violation.description}`);
       if (whole !== undefined) this.#result(fromBinary(CommandResultSchema, whole));
     } catch (error) {
