@@ -78,7 +78,7 @@ export type { Clock } from "./resilience/clock.ts";
 /** A control plane that runs, as far as whoever embeds it needs it. */
 export type EmbeddedControlPlane = Pick<
   ControlPlane,
-  "agentsAddress" | "apiAddress" | "authorityCertificate" | "createToken" | "close"
+  "agentsAddress" | "apiAddress" | "authorityCertificate" | "keyFile" | "createToken" | "close"
 >;
 
 // Each is loaded when it is first called, so that a program that only calls the API loads neither database nor Docker.

@@ -26,6 +26,9 @@ const controlPlane = await startControlPlane({
   logger,
   agentsListen: loopback,
   apiListen: loopback,
+  // As the floors that it is compared with.
+  tls: { kind: "off" },
+  access: "open",
 });
 
 answerParent({

@@ -21,7 +21,7 @@ export type TlsConfig =
   | { readonly kind: "own"; readonly advertise?: readonly string[] }
   /** The operator's, in PEM; taken up again when the files change. */
   | ({ readonly kind: "files" } & CertificateFiles)
-  /** None: plaintext. */
+  /** None: plaintext, for use behind something else that encrypts. */
   | { readonly kind: "off" };
 
 /** What a control plane is started with. */
@@ -32,11 +32,11 @@ export interface ControlPlaneConfig {
   readonly agentsListen?: ListenAddress;
   /** For people and services. Default 127.0.0.1:7080. */
   readonly apiListen?: ListenAddress;
-  /** Default: off. */
+  /** Default: own. */
   readonly tls?: TlsConfig;
   /**
    * Who may call the API. "keys": whoever shows an API key, or a token of `oidc`; the first start writes a key of an admin to
-   * "admin.key" in the data folder. "open": whoever reaches it. Default: open.
+   * "admin.key" in the data folder. "open": whoever reaches it, for loopback addresses only. Default: keys.
    */
   readonly access?: "keys" | "open";
   /** Whose tokens are taken beside API keys. Default: nobody's. */
@@ -59,22 +59,13 @@ export interface ControlPlaneConfig {
 export const defaultAgentsListen: ListenAddress = { host: "127.0.0.1", port: 7443 };
 export const defaultApiListen: ListenAddress = { host: "127.0.0.1", port: 7080 };
 
-/**
- * Refuses to let others in where nothing keeps them out: an API without keys, and plaintext that nobody asked for (`tls` left out, not "off")
- * are for loopback addresses only. Throws INVALID_ARGUMENT.
- */
-export function requireSafeAddresses(config: ControlPlaneConfig): void {
-  const { tls, access, agentsListen = defaultAgentsListen, apiListen = defaultApiListen } = config;
-  if (tls === undefined) requireLoopback("the agents' listener", agentsListen, "it has no TLS");
-  if (tls === undefined || access !== "keys") {
-    requireLoopback("the API", apiListen, access === "keys" ? "it has no TLS" : "it asks for no API keys");
-  }
-}
-
-function requireLoopback(what: string, { host, port }: ListenAddress, why: string): void {
+/** Refuses to let others in where nothing keeps them out: an API without keys is for loopback addresses only. Throws INVALID_ARGUMENT. */
+export function requireSafeAddress({ access, apiListen = defaultApiListen }: ControlPlaneConfig): void {
+  const { host, port } = apiListen;
+  if (access !== "open") return;
   if (host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)) return;
   throw new FleetError(
     "INVALID_ARGUMENT",
-    `${what} would listen on ${host}:${port}, which others can reach, and ${why}; choose a loopback address such as 127.0.0.1:${port}`,
+    `the API would listen on ${host}:${port}, which others can reach, and it asks for no API keys; choose a loopback address such as 127.0.0.1:${port}`,
   );
 }

@@ -15,7 +15,7 @@ import {
   defaultAgentsListen,
   defaultApiListen,
   type ListenAddress,
-  requireSafeAddresses,
+  requireSafeAddress,
 } from "./config.ts";
 import type { TlsIdentity } from "./certificates/tls-identity.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -64,7 +64,7 @@ export interface ControlPlane {
 export async function startControlPlane(config: ControlPlaneConfig): Promise<ControlPlane> {
   const agentsListen = config.agentsListen ?? defaultAgentsListen;
   const apiListen = config.apiListen ?? defaultApiListen;
-  requireSafeAddresses(config);
+  requireSafeAddress(config);
   // Before anything of another control plane's is touched.
   const lock = lockFolder(config.dataDir, "control plane");
   let storage: Storage | undefined;

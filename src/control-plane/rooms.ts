@@ -50,7 +50,7 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
   const foundation: Foundation = { ...base, events };
   const inventory = await inventoryFrom(storage);
   const commands = await furnishCommands(foundation, inventory);
-  const access = new Access({ ...foundation, mode: config.access ?? "open", oidc: config.oidc, dataDir });
+  const access = new Access({ ...foundation, mode: config.access ?? "keys", oidc: config.oidc, dataDir });
   const caDigest = () => tls?.authorityDigest ?? noCaDigest;
   const authority = tls instanceof OwnAuthority ? tls : undefined;
   const authorityNews = new AuthorityNews({ authority, sessions: commands.sessions });
@@ -78,16 +78,15 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
 }
 
 async function openTls(
-  { tls, dataDir, logger }: ControlPlaneConfig,
+  { tls = { kind: "own" }, dataDir, logger }: ControlPlaneConfig,
   clock: Clock,
 ): Promise<TlsIdentity | undefined> {
-  switch (tls?.kind) {
+  switch (tls.kind) {
     case "own":
       return OwnAuthority.open({ folder: `${dataDir}/tls`, advertise: tls.advertise ?? [], clock, logger });
     case "files":
       return openCertificateFiles(tls, logger);
     case "off":
-    case undefined:
       return undefined;
   }
 }

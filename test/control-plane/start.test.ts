@@ -31,7 +31,7 @@ describe("the start of a control plane", function () {
   it("S06 a second one on the same data folder is refused before it changes anything, also its hosts' presence", async () => {
     const first = await start();
     const before = readdirSync(join(folder, "data"));
-    await assert.rejects(start({ tls: { kind: "own" } }), {
+    await assert.rejects(start(), {
       reason: "STORAGE_UNAVAILABLE",
       message: /is in use by another control plane/,
     });
@@ -58,7 +58,7 @@ describe("the start of a control plane", function () {
   }
 
   it("says that an address is none of this machine", async () => {
-    await assert.rejects(start({ agentsListen: { host: "192.0.2.1", port: 0 }, tls: { kind: "own" } }), {
+    await assert.rejects(start({ agentsListen: { host: "192.0.2.1", port: 0 } }), {
       reason: "INVALID_ARGUMENT",
       message: /^192\.0\.2\.1:0 is no address of this machine; choose another address with --agents-listen/,
     });

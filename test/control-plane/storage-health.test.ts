@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { Health, HealthCheckResponse_ServingStatus } from "../../src/gen/grpc/health/v1/health_pb.js";
 import { killChildren, startChild } from "../storage/child-process.ts";
+import { connectTransport, keyFileOf, pageOf } from "../support/api-place.ts";
 import { eventually } from "../support/control-plane-harness.ts";
 import { requireTool } from "../support/require-tool.ts";
 
@@ -25,12 +25,13 @@ describe("the health of the storage", () => {
     const child = startChild(script, [folder], limited);
     try {
       const { port, pid } = JSON.parse((await child.line()) ?? "{}") as { port: number; pid: number };
-      const baseUrl = `http://127.0.0.1:${port}`;
-      const transport = createConnectTransport({ baseUrl, httpVersion: "1.1" });
+      const { apiKey, ca } = keyFileOf(join(folder, "admin.key"));
+      const api = { baseUrl: `https://127.0.0.1:${port}`, ca };
+      const transport = connectTransport(api, apiKey);
       const readiness = async () => {
-        const answer = await fetch(`${baseUrl}/readyz`);
-        const { parts } = (await answer.json()) as { parts: Record<string, string> };
-        return [answer.status, parts["storage"]];
+        const { status, text } = await pageOf(api, "/readyz");
+        const { parts } = JSON.parse(text) as { parts: Record<string, string> };
+        return [status, parts["storage"]];
       };
       assert.deepEqual(await readiness(), [200, "SERVING"]);
       child.process.stdin.write("fill\n");
@@ -41,7 +42,7 @@ describe("the health of the storage", () => {
       assert.deepEqual(await readiness(), [503, "NOT_SERVING"]);
       const { status } = await createClient(Health, transport).check({ service: "storage" });
       assert.equal(status, HealthCheckResponse_ServingStatus.NOT_SERVING);
-      assert.equal((await fetch(`${baseUrl}/healthz`)).status, 200);
+      assert.equal((await pageOf(api, "/healthz")).status, 200);
       assert.deepEqual((await createClient(HostService, transport).listHosts({})).hosts, []);
       spawnSync("prlimit", ["--pid", `${pid}`, "--fsize=unlimited"]);
       await eventually(async () => (await readiness())[0] === 200, "it works again, with nobody asking");

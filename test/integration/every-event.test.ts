@@ -29,6 +29,8 @@ const expected: Partial<Record<keyof typeof EventType, number>> = {
   CONTAINER_UNHEALTHY: 1,
   CONTAINER_OUT_OF_MEMORY: 1,
   COMMAND_ENDED: 6,
+  API_KEY_CREATED: 1,
+  API_KEY_FIRST_USED: 1,
   ENGINE_UNAVAILABLE: 1,
   ENGINE_AVAILABLE: 1,
   HOST_DELETED: 1,

@@ -46,7 +46,7 @@ describe("integration: a host whose owner sets bounds to the fleet", () => {
     await rename(join(folder, "policy.new"), join(folder, "policy.yaml"));
   };
   const start = async (token?: string) => {
-    const server = `127.0.0.1:${plane.controlPlane.agentsAddress.port}`;
+    const server = plane.agentsServer;
     const options = {
       server,
       dataDir: folder,

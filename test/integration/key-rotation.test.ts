@@ -55,7 +55,7 @@ describe("another key for an agent", () => {
 
   const start = async (plane: TestControlPlane, dataDir: string) => {
     const agent = await harness.agent({
-      server: `127.0.0.1:${plane.controlPlane.agentsAddress.port}`,
+      server: plane.agentsServer,
       token: await plane.controlPlane.createToken("test"),
       dataDir,
     });
@@ -85,7 +85,7 @@ describe("another key for an agent", () => {
       .listEvents({ filter: { types: [EventType.AGENT_KEY_ROTATED] } });
     assert.deepEqual(
       events.map(({ actor, attributes }) => [actor, attributes["key_digest"]]),
-      [["local", keyDigest]],
+      [["admin", keyDigest]],
     );
 
     await agent.close();

@@ -3,15 +3,16 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { pino } from "pino";
 import { startAgent } from "../../src/agent/agent.ts";
 import { SimulatedEngine } from "../../src/agent/engine/simulated-engine.ts";
 import type { ControlPlane } from "../../src/control-plane/control-plane.ts";
 import { startControlPlane } from "../../src/control-plane/control-plane.ts";
 import { registrationTokenText } from "../../src/domain/registration-token.ts";
+import { EventType } from "../../src/gen/fairlead/event/v1/event_pb.js";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { systemClock } from "../../src/resilience/clock.ts";
+import { connectTransport, keyFileOf } from "../support/api-place.ts";
 
 const listen = { host: "127.0.0.1", port: 0 };
 const logger = pino({ level: "silent" });
@@ -32,7 +33,6 @@ describe("TLS from the first start", () => {
       dataDir: join(folder, "data"),
       agentsListen: listen,
       apiListen: listen,
-      tls: { kind: "own" },
       logger,
     });
 
@@ -63,7 +63,11 @@ describe("TLS from the first start", () => {
     const refused = await agent.done;
     assert.equal(refused?.reason, "UNTRUSTED_SERVER");
     const { events } = plane;
-    assert.deepEqual(await events.list({}, 0, 10), []);
+    const told = await events.list({}, 0, 10);
+    assert.deepEqual(
+      told.map(({ type }) => type),
+      [EventType.API_KEY_CREATED],
+    );
   });
 
   it("V07 an agent that trusts another authority does not talk to this one", async () => {
@@ -87,13 +91,11 @@ describe("TLS from the first start", () => {
 
   it("V07 callers trust the API by the same authority, and its key is for the owner only", async () => {
     const baseUrl = `https://localhost:${plane.apiAddress.port}`;
+    const { apiKey } = keyFileOf(plane.keyFile ?? "");
     const call = (ca?: string) =>
-      createClient(
-        HostService,
-        createConnectTransport({ baseUrl, httpVersion: "2", nodeOptions: ca === undefined ? {} : { ca } }),
-      ).listHosts({});
+      createClient(HostService, connectTransport({ baseUrl, ca }, apiKey)).listHosts({});
     assert.deepEqual((await call(plane.authorityCertificate)).hosts, []);
-    await assert.rejects(call());
+    await assert.rejects(call(), /certificate/);
     const { mode } = await stat(join(folder, "data", "tls", "ca.key"));
     assert.equal(mode & 0o777, 0o600);
   });

@@ -123,7 +123,7 @@ for (const [program, write] of Object.entries(proxies)) {
 
     it("V07 an agent enrols through it, and every protocol of the API works, streams too", async function () {
       this.timeout(30_000);
-      await using plane = await testControlPlane({ tls: { kind: "own" } });
+      await using plane = await testControlPlane();
       const { agentsAddress, apiAddress, createToken } = plane.controlPlane;
       const authority = await CertificateAuthority.create(systemClock);
       const issued = await authority.issueServer(["localhost"]);

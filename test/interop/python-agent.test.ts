@@ -157,9 +157,9 @@ describe("an agent in Python, written from docs/protocol.md and the schema alone
   });
 
   function start(options: Readonly<Record<string, string>>): PythonAgent {
-    const { host, port } = fleet.controlPlane.agentsAddress;
     const agent = new PythonAgent(toolchain, {
-      server: `${host}:${port}`,
+      server: fleet.agentsServer,
+      ca: join(fleet.dataDir, "tls", "ca.crt"),
       data: join(fleet.dataDir, "agent"),
       name: "python",
       "engine-id": "PYTH:ON01",

@@ -28,7 +28,7 @@ describe("secrets of containers", () => {
     const dataDir = await mkdtemp(join(tmpdir(), "fairlead-secrets-"));
     const lines: string[] = [];
     const agent = await startAgent({
-      server: `127.0.0.1:${plane.controlPlane.agentsAddress.port}`,
+      server: plane.agentsServer,
       token: await plane.controlPlane.createToken("secrets"),
       dataDir,
       engine: new SimulatedEngine({ clock: systemClock, images: ["app:1"] }),

@@ -1,5 +1,4 @@
 import { type Client, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import type { DescService } from "@bufbuild/protobuf";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,17 +6,23 @@ import { join } from "node:path";
 import pino from "pino";
 import type { ControlPlaneConfig } from "../../src/control-plane/config.ts";
 import { type ControlPlane, startControlPlane } from "../../src/control-plane/control-plane.ts";
+import { type ApiPlace, connectTransport, keyFileOf } from "./api-place.ts";
 import { RawAgent, type RawIdentity, rawIdentity } from "./raw-agent.ts";
 
 const loopback = { host: "127.0.0.1", port: 0 };
 
-/** A control plane on a real database and real sockets, for one test. */
-export interface TestControlPlane extends AsyncDisposable {
+/** A control plane on a real database and real sockets, with TLS and keys unless told otherwise, for one test. */
+export interface TestControlPlane extends AsyncDisposable, ApiPlace {
   readonly controlPlane: ControlPlane;
   readonly dataDir: string;
+  /** Where agents connect, "host:port". */
+  readonly agentsServer: string;
+  /** The key that it wrote for its admin. Undefined: calls need no key. */
+  readonly adminKey: string | undefined;
   /** What it logged, one JSON text a line. */
   readonly logLines: readonly string[];
-  client<Service extends DescService>(service: Service): Client<Service>;
+  /** A client that shows a key: the admin's, unless another is given. */
+  client<Service extends DescService>(service: Service, key?: string): Client<Service>;
   /** Opens a stream that has said nothing yet. */
   stream(identity?: RawIdentity): RawAgent;
   /** An agent that is enrolled and has a session. */
@@ -52,15 +57,24 @@ export async function testControlPlane(
     },
     dataDir,
     logLines,
-    client: (service) => {
-      const { host, port } = controlPlane.apiAddress;
-      return createClient(
-        service,
-        createConnectTransport({ baseUrl: `http://${host}:${port}`, httpVersion: "1.1" }),
-      );
+    get agentsServer() {
+      const { host, port } = controlPlane.agentsAddress;
+      return `${host}:${port}`;
     },
+    get baseUrl() {
+      const { host, port } = controlPlane.apiAddress;
+      return `${harness.ca === undefined ? "http" : "https"}://${host}:${port}`;
+    },
+    get ca() {
+      return controlPlane.authorityCertificate;
+    },
+    get adminKey() {
+      const { keyFile } = controlPlane;
+      return keyFile === undefined ? undefined : keyFileOf(keyFile).apiKey;
+    },
+    client: (service, key = harness.adminKey) => createClient(service, connectTransport(harness, key)),
     stream(identity = rawIdentity()) {
-      const agent = new RawAgent(controlPlane.agentsAddress.port, identity);
+      const agent = new RawAgent(controlPlane.agentsAddress.port, identity, harness.ca);
       agents.push(agent);
       return agent;
     },

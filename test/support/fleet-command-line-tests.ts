@@ -43,7 +43,7 @@ export function commandLineTests(kit: FleetKit): void {
   });
 
   function run(...args: string[]) {
-    return runProgram(args, { FAIRLEAD_SERVER: kit.fleet.api.server });
+    return runProgram(args, { FAIRLEAD_KEY_FILE: kit.fleet.plane.controlPlane.keyFile ?? "" });
   }
 
   async function said(...args: string[]): Promise<string> {

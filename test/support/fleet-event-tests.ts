@@ -62,10 +62,10 @@ export function eventTests(kit: FleetKit): void {
         return [EventType[type], actor, operation, state, reason];
       });
     assert.deepEqual(await ends(good.commandId), [
-      ["COMMAND_ENDED", "local", "start_container", "SUCCEEDED", undefined],
+      ["COMMAND_ENDED", "admin", "start_container", "SUCCEEDED", undefined],
     ]);
     assert.deepEqual(await ends(bad.metadata["command_id"]), [
-      ["COMMAND_ENDED", "local", "unpause_container", "FAILED", "CONTAINER_NOT_FOUND"],
+      ["COMMAND_ENDED", "admin", "unpause_container", "FAILED", "CONTAINER_NOT_FOUND"],
     ]);
   });
 

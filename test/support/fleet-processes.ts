@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import type { IncomingMessage } from "node:http";
-import { get } from "node:https";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { killPrograms, type RunningProgram, runProgram, startProgram } from "../cli/process.ts";
 import { createFairlead, type Fairlead } from "../../src/client/create-fairlead.ts";
 import type { Host } from "../../src/gen/fairlead/host/v1/host_pb.js";
+import { keyFileOf, type Page, pageOf } from "./api-place.ts";
 import type { LogLine } from "./agent-harness.ts";
 import { eventually } from "./control-plane-harness.ts";
 import { patienceMs } from "./fleet.ts";
@@ -37,21 +35,17 @@ export class FleetProcesses implements AsyncDisposable {
 
   /** A client that repeats nothing. */
   get api(): Fairlead {
-    const { apiKey, ca } = this.#key();
     this.#api ??= createFairlead({
+      ...keyFileOf(this.#keyFile),
       server: `https://${this.#apiAddress}`,
-      apiKey,
-      ca,
       retry: { attempts: 1 },
     });
     return this.#api;
   }
 
   /** Asks for a plain page, such as /readyz. */
-  async page(path: string): Promise<{ readonly status: number | undefined; readonly text: string }> {
-    const request = get(`https://${this.#apiAddress}${path}`, { ca: this.#key().ca, agent: false });
-    const [response] = (await once(request, "response")) as [IncomingMessage];
-    return { status: response.statusCode, text: (await response.setEncoding("utf8").toArray()).join("") };
+  page(path: string): Promise<Page> {
+    return pageOf({ baseUrl: `https://${this.#apiAddress}`, ca: keyFileOf(this.#keyFile).ca }, path);
   }
 
   /** Starts the control plane, again where it was before, and waits until it listens. */
@@ -110,10 +104,6 @@ export class FleetProcesses implements AsyncDisposable {
 
   get #keyFile(): string {
     return join(this.folder, "server", "admin.key");
-  }
-
-  #key(): { readonly apiKey: string; readonly ca: string } {
-    return JSON.parse(readFileSync(this.#keyFile, "utf8")) as { apiKey: string; ca: string };
   }
 
   #started(program: RunningProgram): RunningProgram {

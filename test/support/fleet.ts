@@ -17,6 +17,7 @@ import {
 } from "../../src/gen/fairlead/container/v1/container_spec_pb.js";
 import type { Event, EventType } from "../../src/gen/fairlead/event/v1/event_pb.js";
 import type { Host } from "../../src/gen/fairlead/host/v1/host_pb.js";
+import { keyFileOf } from "./api-place.ts";
 import type { LogLine } from "./agent-harness.ts";
 import { eventually, type TestControlPlane, testControlPlane } from "./control-plane-harness.ts";
 import { fleetImage, stateWord, truthLine } from "./fleet-engine.ts";
@@ -48,9 +49,8 @@ export class Fleet implements AsyncDisposable {
   private constructor(plane: TestControlPlane, socketsBefore: number) {
     this.plane = plane;
     this.#socketsBefore = socketsBefore;
-    const { host, port } = plane.controlPlane.apiAddress;
     // Nothing is repeated, so that the test sees each error.
-    this.api = createFairlead({ server: `http://${host}:${port}`, retry: { attempts: 1 } });
+    this.api = createFairlead({ ...keyFileOf(plane.controlPlane.keyFile ?? ""), retry: { attempts: 1 } });
   }
 
   /** Starts a control plane without hosts. What an engine cannot do now is tried again soon. */
@@ -171,13 +171,12 @@ export class Fleet implements AsyncDisposable {
   }
 
   async #start(name: string, engine: Engine, dataDir: string, token?: string): Promise<RunningAgent> {
-    const { host, port } = this.plane.controlPlane.agentsAddress;
     const logger = pino(
       { level: "debug" },
       { write: (line: string) => void this.agentLines.push(JSON.parse(line) as LogLine) },
     );
     return startAgent({
-      server: `${host}:${port}`,
+      server: this.plane.agentsServer,
       dataDir,
       engine,
       name,

@@ -48,9 +48,11 @@ export class RawAgent {
   #waiting: (() => void)[] = [];
   #over = false;
 
-  constructor(port: number, identity = rawIdentity()) {
+  /** Trusts this authority (PEM); without one it dials plaintext. */
+  constructor(port: number, identity = rawIdentity(), ca?: string) {
     this.identity = identity;
-    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    const security = ca === undefined ? credentials.createInsecure() : credentials.createSsl(Buffer.from(ca));
+    this.#client = new Client(`127.0.0.1:${port}`, security, {
       "grpc.use_local_subchannel_pool": 1,
     });
     const { path, requestSerialize, responseDeserialize } = grpcMethod(AgentService.method.agentStream);

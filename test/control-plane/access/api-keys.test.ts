@@ -14,7 +14,8 @@ import { RegistrationTokenService } from "../../../src/gen/fairlead/registration
 import { Health } from "../../../src/gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../../src/gen/grpc/reflection/v1/reflection_pb.js";
 import { failureOf } from "../services/services-harness.ts";
-import { type GuardedControlPlane, guardedControlPlane, keyOf, protocols } from "./guarded-control-plane.ts";
+import { pageOf, protocols } from "../../support/api-place.ts";
+import { type GuardedControlPlane, guardedControlPlane } from "./guarded-control-plane.ts";
 
 const unknownKey = `flk_01890a5d-ac96-774b-bcce-b302099a8057_${"x".repeat(43)}`;
 
@@ -31,12 +32,12 @@ describe("API keys", function () {
     assert.equal(file, join(api.plane.dataDir, "admin.key"));
     assert.equal((await stat(file)).mode & 0o777, 0o600);
     const content = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
-    assert.deepEqual(content, { apiKey: api.adminKey, server: api.baseUrl });
+    assert.deepEqual(content, { apiKey: api.adminKey, server: api.baseUrl, ca: api.ca });
     await api.client(HostService).listHosts({});
   });
 
-  it("V04 the key file carries the authority to trust when there is TLS, and follows the API to its next address", async () => {
-    await using api = await guardedControlPlane({ tls: { kind: "own" } });
+  it("V04 the key file carries the authority to trust, and follows the API to its next address", async () => {
+    await using api = await guardedControlPlane();
     const file = api.plane.controlPlane.keyFile ?? assert.fail();
     const read = async () => JSON.parse(await readFile(file, "utf8")) as Record<string, string>;
     const first = await read();
@@ -44,7 +45,7 @@ describe("API keys", function () {
     assert.match(first["server"] ?? "", /^https:/);
     await api.plane.restart();
     const second = await read();
-    assert.equal(second["server"], api.baseUrl.replace("http:", "https:"));
+    assert.equal(second["server"], api.baseUrl);
     assert.equal(second["apiKey"], api.adminKey);
   });
 
@@ -65,18 +66,18 @@ describe("API keys", function () {
         api.adminKey.slice(0, -1),
         `${api.adminKey}A`,
       ]) {
-        const to = transport(api.baseUrl, key);
+        const to = transport(api, key);
         const refused = await failureOf(createClient(HostService, to).listHosts({}));
         assert.equal(refused.reason, "UNAUTHENTICATED", key);
         await createClient(Health, to).check({});
       }
-      await createClient(HostService, transport(api.baseUrl, api.adminKey)).listHosts({});
+      await createClient(HostService, transport(api, api.adminKey)).listHosts({});
     });
   }
 
   it("V04 what the API is made of is told to nobody without a key", async () => {
     await using api = await guardedControlPlane();
-    const reflection = createClient(ServerReflection, (protocols["gRPC"] ?? assert.fail())(api.baseUrl));
+    const reflection = createClient(ServerReflection, (protocols["gRPC"] ?? assert.fail())(api));
     const answers = reflection.serverReflectionInfo((async function* () {})());
     assert.equal((await failureOf(answers[Symbol.asyncIterator]().next())).reason, "UNAUTHENTICATED");
   });
@@ -84,7 +85,7 @@ describe("API keys", function () {
   it("V04 what is no call tells strangers nothing but health", async () => {
     await using api = await guardedControlPlane();
     const status = async (path: string, headers: Record<string, string> = {}) =>
-      (await fetch(`${api.baseUrl}${path}`, { headers })).status;
+      (await pageOf(api, path, headers)).status;
     assert.deepEqual(await Promise.all(["/healthz", "/readyz"].map((path) => status(path))), [200, 200]);
     for (const path of ["/", "/metrics", "/fairlead.host.v1.HostService/Nothing", "/x"]) {
       assert.equal(await status(path), 401, path);
@@ -273,12 +274,12 @@ describe("API keys", function () {
   it("when nobody is left who can manage keys, the next start makes another admin's key, and not otherwise", async () => {
     await using api = await guardedControlPlane();
     await api.plane.restart();
-    assert.equal(await keyOf(api.plane), api.adminKey);
+    assert.equal(api.plane.adminKey, api.adminKey);
     await api.newKey("part", Role.ADMIN, { hostSelector: ["site=berlin"] });
     await api.client(ApiKeyService).revokeApiKey({ key: "admin" });
     assert.equal((await failureOf(api.client(HostService).listHosts({}))).reason, "UNAUTHENTICATED");
     await api.plane.restart();
-    const next = await keyOf(api.plane);
+    const next = api.plane.adminKey;
     assert.notEqual(next, api.adminKey);
     await api.client(ApiKeyService, next).listApiKeys({});
   });

@@ -5,7 +5,8 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { AgentService } from "../../../src/gen/fairlead/agent/v1/agent_service_pb.js";
 import { Role } from "../../../src/gen/fairlead/access/v1/role_pb.js";
 import { requiredRole } from "../../../src/rpc/required-role.ts";
-import { guardedControlPlane, protocols } from "./guarded-control-plane.ts";
+import { protocols } from "../../support/api-place.ts";
+import { guardedControlPlane } from "./guarded-control-plane.ts";
 
 const roles = [Role.VIEWER, Role.OPERATOR, Role.ADMIN] as const;
 
@@ -81,13 +82,13 @@ describe("roles of the API", function () {
       for (const service of await apiServices()) {
         for (const method of service.methods) {
           for (const role of roles) {
-            const end = await endOf(transport(guarded.baseUrl, keys.get(role)), method);
+            const end = await endOf(transport(guarded, keys.get(role)), method);
             const label = `${method.name} by ${Role[role]}: ${end}`;
             assert.equal(end === "PermissionDenied", role < requiredRole(method), label);
             // It is there, and the key is good.
             assert.ok(end !== "Unauthenticated" && end !== "Unimplemented" && end !== "Internal", label);
           }
-          const stranger = await endOf(transport(guarded.baseUrl), method);
+          const stranger = await endOf(transport(guarded), method);
           assert.equal(stranger, "Unauthenticated", `${method.name} by a stranger`);
         }
       }

@@ -6,11 +6,12 @@ import { Role } from "../../../src/gen/fairlead/access/v1/role_pb.js";
 import { EventService } from "../../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { fleetErrorFrom } from "../../../src/rpc/connect-error.ts";
-import { type GuardedControlPlane, guardedControlPlane, protocols } from "./guarded-control-plane.ts";
+import { protocols } from "../../support/api-place.ts";
+import { type GuardedControlPlane, guardedControlPlane } from "./guarded-control-plane.ts";
 
 /** Follows events. Resolves once the stream is open, to a promise of the reason it ends for. */
-async function follow({ baseUrl }: GuardedControlPlane, key: string, protocol: string) {
-  const transport = protocols[protocol]?.(baseUrl, key) ?? assert.fail();
+async function follow(api: GuardedControlPlane, key: string, protocol: string) {
+  const transport = protocols[protocol]?.(api, key) ?? assert.fail();
   const stream = createClient(EventService, transport).watchEvents({})[Symbol.asyncIterator]();
   await stream.next();
   const end = (async () => {

@@ -212,7 +212,7 @@ describe("a banned engine", () => {
     const { engineBans } = await plane.client(HostService).listEngineBans({});
     assert.deepEqual(
       engineBans.map((ban) => [ban.engineId, ban.hostName, ban.bannedBy]),
-      [[engineId, "web", "local"]],
+      [[engineId, "web", "admin"]],
     );
     await plane.client(HostService).liftEngineBan({ engineId });
     await again().register(token);

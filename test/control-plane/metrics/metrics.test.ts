@@ -2,17 +2,21 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { reasonTraits } from "../../../src/domain/errors.ts";
 import { defaultRetrySettings } from "../../../src/resilience/retry-schedule.ts";
+import { type Page, pageOf } from "../../support/api-place.ts";
 import { eventually, type TestControlPlane, testControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, inspectWeb, rejection, stopWeb } from "../../support/dispatching.ts";
 
 /** The figures of `/metrics`, by name and labels as they are printed. */
-async function figures({ controlPlane }: TestControlPlane): Promise<Map<string, number>> {
-  const { host, port } = controlPlane.apiAddress;
-  const answer = await fetch(`http://${host}:${port}/metrics`);
-  assert.equal(answer.status, 200);
-  assert.match(answer.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
-  const lines = (await answer.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+async function figures(plane: TestControlPlane): Promise<Map<string, number>> {
+  const { status, contentType, text } = await metricsPage(plane);
+  assert.equal(status, 200);
+  assert.match(contentType ?? "", /^text\/plain; version=0\.0\.4/);
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]));
+}
+
+function metricsPage(plane: TestControlPlane): Promise<Page> {
+  return pageOf(plane, "/metrics", { authorization: `Bearer ${plane.adminKey}` });
 }
 
 describe("metrics", () => {
@@ -136,8 +140,7 @@ describe("metrics", () => {
 
   it("L07 the page for operators lists every metric, and none that there is not", async () => {
     await using plane = await testControlPlane();
-    const { host, port } = plane.controlPlane.apiAddress;
-    const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
+    const { text } = await metricsPage(plane);
     const served = [...text.matchAll(/^# TYPE (fairlead_\w+)/gm)].map(([, name]) => name);
     const page = await readFile(new URL("../../../docs/operations.md", import.meta.url), "utf8");
     const listed = [...page.matchAll(/`(fairlead_\w+)(?:\{[\w,]+\})?`/g)].map(([, name]) => name);

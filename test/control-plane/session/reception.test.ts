@@ -6,7 +6,7 @@ import { handshakeDelayMs } from "../../../src/control-plane/session/reception.t
 import { RegistrationTokenService } from "../../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
 import { eventually, testControlPlane } from "../../support/control-plane-harness.ts";
 import { rejection } from "../../support/dispatching.ts";
-import { RawAgent } from "../../support/raw-agent.ts";
+import { RawAgent, rawIdentity } from "../../support/raw-agent.ts";
 
 /** A way to a port of 127.0.0.1 on which connections come from another address. */
 async function from(localAddress: string, port: number): Promise<Server> {
@@ -59,7 +59,7 @@ describe("reception of strangers", () => {
     }
     await eventually(() => heard === 2, "the share is exhausted");
     const proxy = await from("127.0.0.2", plane.controlPlane.agentsAddress.port);
-    const elsewhere = new RawAgent((proxy.address() as AddressInfo).port);
+    const elsewhere = new RawAgent((proxy.address() as AddressInfo).port, rawIdentity(), plane.ca);
     try {
       assert.ok((await elsewhere.register(await plane.controlPlane.createToken("elsewhere"))).agentId);
       assert.equal(heard, 2);

@@ -91,7 +91,8 @@ describe("succession of sessions", () => {
     await eventually(async () => !(await onlineInApi(plane)).includes(true), "the host is offline");
   });
 
-  it("S05 after any of 100 interleavings of opening and closing the newest session counts, and only that", async () => {
+  it("S05 after any of 100 interleavings of opening and closing the newest session counts, and only that", async function () {
+    this.timeout(60_000);
     await using plane = await testControlPlane();
     const { sessions } = plane.controlPlane;
     const agents = await Promise.all(Array.from({ length: 20 }, () => plane.enrolled()));

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createFairlead, type Fairlead } from "../../../src/client/create-fairlead.ts";
 import { type Command, CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
+import { keyFileOf } from "../api-place.ts";
 import { Caller } from "./caller.ts";
 import type { EngineManners } from "./engine-host.ts";
 import { draftFault, faultText, type FaultWeights, usualFaults } from "./faults.ts";
@@ -122,7 +123,8 @@ async function disturbed(
   );
   const clients = (["connect", "grpc"] as const).map((protocol) =>
     createFairlead({
-      server: `http://127.0.0.1:${fleet.apiProxy.port}`,
+      ...keyFileOf(fleet.keyFile),
+      server: `https://127.0.0.1:${fleet.apiProxy.port}`,
       protocol,
       retry: { attempts: 1 },
     }),
@@ -294,7 +296,8 @@ async function directly<Value>(fleet: Fleet, call: (client: Fairlead) => Promise
     const { apiPort } = fleet;
     try {
       if (apiPort === undefined) throw new Error("the control plane is not up");
-      using client = createFairlead({ server: `http://127.0.0.1:${apiPort}`, timeoutMs: 10_000 });
+      const server = `https://127.0.0.1:${apiPort}`;
+      using client = createFairlead({ ...keyFileOf(fleet.keyFile), server, timeoutMs: 10_000 });
       return await call(client);
     } catch (error) {
       if (performance.now() > deadline) throw error;

@@ -43,6 +43,7 @@ interface Host {
 
 /** This project. */
 export const projectRoot = fileURLToPath(new URL("../../..", import.meta.url));
+const planeFolder = "control-plane";
 const journalFiles = ["journal.db", "journal.db-wal", "journal.db-shm", "journal-id"];
 
 /**
@@ -92,6 +93,11 @@ export class Fleet {
   /** The names of its hosts. */
   get names(): string[] {
     return [...this.#hosts.keys()];
+  }
+
+  /** What the control plane wrote for its admin, once it was up. */
+  get keyFile(): string {
+    return join(this.#options.folder, planeFolder, "admin.key");
   }
 
   /** The control plane's own API port, past the proxy. Undefined while it is down. */
@@ -167,7 +173,7 @@ export class Fleet {
   }
 
   async #runControlPlane(): Promise<void> {
-    const settings: ControlPlaneSettings = { dataDir: join(this.#options.folder, "control-plane") };
+    const settings: ControlPlaneSettings = { dataDir: join(this.#options.folder, planeFolder) };
     await this.#runAgainAndAgain(this.#plane, () => {
       const { ended } = this.#plane.start(settings, (message) => {
         const { agentsPort, apiPort } = message as ControlPlaneReady;
