@@ -43,6 +43,7 @@ const makeHarness = async () => {
     labels: {},
     uniqueName: () => `remote-${(lastNumber += 1)}`,
     openStreams: () => 0,
+    processesOf: async () => [],
     dispose,
   };
 };

@@ -14,6 +14,10 @@ import { silentLogger } from "../support/silent-logger.ts";
 
 const subject = `engine-conformance-${process.pid}`;
 
+interface Top {
+  readonly Processes: readonly (readonly string[])[];
+}
+
 describeEngine("docker: the real engine", async (context) => {
   await requireDocker(context);
   const image = await testImage();
@@ -33,6 +37,10 @@ describeEngine("docker: the real engine", async (context) => {
     labels: { [testLabel]: subject },
     uniqueName: () => uniqueName(subject),
     openStreams: () => openEngineSockets() - others,
+    async processesOf(container) {
+      const { Processes } = (await docker.getContainer(container).top({ ps_args: "-eo pid,args" })) as Top;
+      return Processes.map(([, command = ""]) => command);
+    },
     async dispose() {
       await engine.close();
       await removeContainers(subject);

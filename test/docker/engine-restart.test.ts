@@ -8,6 +8,8 @@ import { systemClock } from "../../src/resilience/clock.ts";
 import { ensureImage } from "../support/docker.ts";
 import type { LogRecord } from "../../src/agent/engine/engine-streams.ts";
 import { wholeLog } from "../support/engine-log-kit.ts";
+import type { FleetError } from "../../src/domain/errors.ts";
+import { execSpec, OutputReader } from "../support/engine-process-kit.ts";
 import { refused } from "../support/engine-kit.ts";
 import { EngineWatcher } from "../support/engine-watcher.ts";
 import { type PrivateEngine, startPrivateEngine } from "../support/private-engine.ts";
@@ -77,6 +79,32 @@ describe("docker: an engine that stops and comes back", function () {
     await dockerd.start();
     const again = engine.logs(id, { ...wholeLog, sinceNs: (value as LogRecord).timeNs }, never);
     assert.deepEqual((await again[Symbol.asyncIterator]().next()).value, value);
+    await engine.removeContainer(id, { force: true, removeVolumes: true }, never);
+  });
+
+  it("O13 O21 an engine that is killed under a process says ENGINE_UNAVAILABLE, and letting go of it never fails", async () => {
+    const image = await ensureImage(dockerd.docker);
+    const spec = create(ContainerSpecSchema, { image, command: ["sleep", "600"], networks: ["none"] });
+    const id = await engine.createContainer("asked", spec, never);
+    await engine.startContainer(id, never);
+    const process = await engine.exec(
+      id,
+      execSpec(["sh", "-c", "echo up; sleep 600"], { stdin: true }),
+      never,
+    );
+    const attached = await engine.attach(id, { stdin: false }, never);
+    const reader = new OutputReader(process);
+    await reader.until("up\n");
+    await dockerd.kill();
+    await reader
+      .end()
+      .catch((error: unknown) => assert.equal((error as FleetError).reason, "ENGINE_UNAVAILABLE"));
+    await process.write(Buffer.from("nobody takes it"));
+    await refused(process.exitCode(never), "ENGINE_UNAVAILABLE", "");
+    await refused(attached.exitCode(never), "ENGINE_UNAVAILABLE", "");
+    await process.kill();
+    await attached.kill();
+    await dockerd.start();
     await engine.removeContainer(id, { force: true, removeVolumes: true }, never);
   });
 });

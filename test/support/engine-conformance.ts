@@ -1,5 +1,7 @@
+import { attachTests } from "./engine-attach-tests.ts";
 import { contentTests } from "./engine-content-tests.ts";
 import { eventTests } from "./engine-event-tests.ts";
+import { execTests } from "./engine-exec-tests.ts";
 import { type EngineHarness, EngineKit } from "./engine-kit.ts";
 import { logTests } from "./engine-log-tests.ts";
 import { operationTests } from "./engine-operation-tests.ts";
@@ -30,6 +32,8 @@ export function describeEngine(
     eventTests(kit);
     if (!withoutStreams) {
       logTests(kit);
+      execTests(kit);
+      attachTests(kit);
     }
   });
 }

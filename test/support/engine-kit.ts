@@ -19,6 +19,8 @@ export interface EngineHarness {
   uniqueName(): string;
   /** How many logs and processes the engine has open for us. */
   openStreams(): number;
+  /** The command lines of all processes in a container. */
+  processesOf(container: string): Promise<string[]>;
   /** Removes all containers of this harness; fails when something is left. */
   dispose(): Promise<void>;
 }

@@ -1,8 +1,10 @@
-import { Agent as HttpAgent, type IncomingMessage } from "node:http";
+import { Agent as HttpAgent, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Socket } from "node:net";
 import { addAbortSignal } from "node:stream";
 import Docker from "dockerode";
 import { FleetError } from "../../domain/errors.ts";
+import { linkSignal } from "../../resilience/signals.ts";
 import { failureFromAnswer, failureFromBrokenCall } from "./docker-errors.ts";
 import type { DockerEndpoint } from "./docker-endpoint.ts";
 
@@ -27,7 +29,7 @@ export interface DockerAnswer {
 interface Transport {
   dial(
     options: object,
-    callback: (error: Error | null | undefined, response: IncomingMessage | null) => void,
+    callback: (error: Error | null | undefined, response: IncomingMessage | Socket | null) => void,
   ): void;
 }
 
@@ -96,6 +98,27 @@ export class DockerConnection {
     });
   }
 
+  /**
+   * Calls, and takes the connection over for whatever both sides then send. The signal covers the call only. Whoever gets
+   * the socket destroys it; an error of it is never unhandled, and is seen by its reader.
+   */
+  async hijack(call: DockerCall, signal: AbortSignal): Promise<Socket> {
+    const starting = linkSignal(signal);
+    try {
+      return await this.#guard(call, signal, async () => {
+        const answer = await this.#dialRaw(call, starting.signal, true);
+        if (answer instanceof IncomingMessage) {
+          this.#accept(answer, await readAll(answer, starting.signal));
+          throw new FleetError("ENGINE_FAILED", "the engine did not give its connection away");
+        }
+        answer.setKeepAlive(true, keepAliveMs);
+        return answer;
+      });
+    } finally {
+      starting.release();
+    }
+  }
+
   /** Ends what is still open. */
   close(): void {
     this.#agent.destroy();
@@ -121,7 +144,11 @@ export class DockerConnection {
     return { status, text };
   }
 
-  #dial(call: DockerCall, signal: AbortSignal): Promise<IncomingMessage> {
+  async #dial(call: DockerCall, signal: AbortSignal): Promise<IncomingMessage> {
+    return (await this.#dialRaw(call, signal, false)) as IncomingMessage;
+  }
+
+  #dialRaw(call: DockerCall, signal: AbortSignal, hijack: boolean): Promise<IncomingMessage | Socket> {
     const query = Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined);
     const options = {
       // dockerode adds the query only to a path with a question mark.
@@ -131,18 +158,27 @@ export class DockerConnection {
       statusCodes: everyStatus,
       isStream: true,
       abortSignal: signal,
+      hijack,
+      // Without it dockerode would send an empty body in chunks, whose end the process could get as its first input.
+      ...(hijack && call.body === undefined && { file: Buffer.alloc(0) }),
     };
     return new Promise((resolve, reject) => {
       this.#transport.dial(options, (error, response) => {
-        if (response !== null && !error) {
-          resolve(response);
-        } else {
+        if (response === null || error) {
           reject(error ?? new Error("no response"));
+          return;
         }
+        if (!(response instanceof IncomingMessage)) {
+          response.on("error", ignore);
+        }
+        resolve(response);
       });
     });
   }
 }
+
+/** Whoever reads or writes sees the error, too; without a listener it would end the program. */
+function ignore(): void {}
 
 /**
  * Connections are not kept: one that the engine closed meanwhile would break a call that it never saw, and a call that

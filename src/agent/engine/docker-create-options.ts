@@ -30,6 +30,8 @@ export function createOptionsFromSpec(spec: ContainerSpec): DockerCreateOptions 
     ...given("WorkingDir", spec.workingDirectory),
     Tty: spec.tty,
     OpenStdin: spec.stdinOpen,
+    // Else the input could never end: Docker would take the end of it for a wish to hear nothing more.
+    StdinOnce: spec.stdinOpen && !spec.tty,
     ...given("StopSignal", spec.stopSignal),
     ...(spec.stopGracePeriod && { StopTimeout: wholeSeconds(spec.stopGracePeriod) }),
     ...(spec.healthCheck && { Healthcheck: healthCheckFrom(spec.healthCheck) }),

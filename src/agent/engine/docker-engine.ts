@@ -11,7 +11,9 @@ import { watchContainers } from "./docker-watch.ts";
 import { factsFromDocker } from "./docker-facts.ts";
 import type { DockerInfo, DockerInspection } from "./docker-json.ts";
 import { readLogs } from "./docker-logs.ts";
-import type { LogQuery, LogRecord } from "./engine-streams.ts";
+import { startExec } from "./docker-exec.ts";
+import { attach } from "./docker-attach.ts";
+import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 import { eachOf } from "./each-of.ts";
 import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
@@ -143,8 +145,24 @@ export class DockerEngine implements Engine {
   }
 
   logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogRecord> {
-    const inspect = async (signal: AbortSignal) => (await this.#inspect(container, signal)).inspection;
-    return readLogs(this.#connection, inspect, query, signal);
+    return readLogs(this.#connection, this.#inspectorOf(container), query, signal);
+  }
+
+  exec(container: string, spec: ExecSpec, signal: AbortSignal): Promise<EngineProcess> {
+    return startExec(
+      {
+        connection: this.#connection,
+        clock: this.#clock,
+        logger: this.#logger,
+        inspect: this.#inspectorOf(container),
+      },
+      spec,
+      signal,
+    );
+  }
+
+  attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
+    return attach(this.#connection, this.#inspectorOf(container), options, signal);
   }
 
   watch(signal: AbortSignal): AsyncIterable<EngineNotice> {
@@ -153,6 +171,10 @@ export class DockerEngine implements Engine {
 
   async close(): Promise<void> {
     this.#connection.close();
+  }
+
+  #inspectorOf(container: string): (signal: AbortSignal) => Promise<DockerInspection> {
+    return async (signal) => (await this.#inspect(container, signal)).inspection;
   }
 
   async #inspect(

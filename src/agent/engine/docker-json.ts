@@ -34,6 +34,7 @@ export interface DockerState {
   readonly Running?: boolean;
   readonly Paused?: boolean;
   readonly ExitCode?: number;
+  readonly Pid?: number;
   readonly StartedAt?: string;
   readonly FinishedAt?: string;
   readonly Health?: Maybe<{ readonly Status?: string }>;

@@ -3,7 +3,7 @@ import type { HostFactsSchema } from "../../gen/fairlead/agent/v1/handshake_pb.j
 import type { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
-import type { LogQuery, LogRecord } from "./engine-streams.ts";
+import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 
 /** A container as the engine describes it now. */
 export type EngineContainer = MessageInitShape<typeof ContainerSchema> & {
@@ -85,6 +85,17 @@ export interface Engine {
    * loop frees it, and so does an abort, which rejects with the signal's reason.
    */
   logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogRecord>;
+  /**
+   * Starts a process in a container that runs, else `CONFLICT`. A command that cannot be started is no error here: the engine
+   * says so in its output, and its exit code is 126 or 127. The signal covers the start only; when it aborts meanwhile,
+   * nothing is left running.
+   */
+  exec(container: string, spec: ExecSpec, signal: AbortSignal): Promise<EngineProcess>;
+  /**
+   * Attaches to a container's main process, also to one that is created and not started yet: then nothing of its output is
+   * missed. The signal covers the start only.
+   */
+  attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess>;
   /**
    * Follows the engine's events until the signal aborts (then it just ends) or the stream breaks (then it throws
    * `ENGINE_UNAVAILABLE`). Starting again is the caller's business, and so is a fresh list.

@@ -11,6 +11,10 @@ import { SimulatedSession } from "./simulated-session.ts";
 /** One that is attached to a container. */
 export interface SimulatedAttachment {
   readonly output: SimulatedPipe<SimulatedPiece>;
+  /** Why its output was cut off. */
+  error: FleetError | undefined;
+  /** The run has ended, or it was let go of. */
+  over: boolean;
   /** The exit code of the run that ends next. Rejects when there will be none. */
   readonly ended: PromiseWithResolvers<number>;
 }
@@ -77,23 +81,26 @@ export class SimulatedConsole {
     this.#log?.flush();
     this.#session?.end();
     this.#session = undefined;
-    for (const { output, ended } of this.#takeAttachments()) {
-      output.end();
-      ended.resolve(exitCode);
+    for (const attachment of this.#takeAttachments()) {
+      attachment.output.end();
+      attachment.ended.resolve(exitCode);
     }
   }
 
   /** The container is gone, or the engine: there is no exit code any more. */
   cut(error: FleetError): void {
-    for (const { output, ended } of this.#takeAttachments()) {
-      output.end();
-      ended.reject(error);
+    for (const attachment of this.#takeAttachments()) {
+      attachment.error = error;
+      attachment.output.destroy();
+      attachment.ended.reject(error);
     }
   }
 
   attach(): SimulatedAttachment {
-    const attachment = {
+    const attachment: SimulatedAttachment = {
       output: new SimulatedPipe<SimulatedPiece>(),
+      error: undefined,
+      over: false,
       ended: Promise.withResolvers<number>(),
     };
     // Whoever attached may never ask.
@@ -105,6 +112,7 @@ export class SimulatedConsole {
   /** Nothing happens when it is not attached any more. */
   detach(attachment: SimulatedAttachment): void {
     if (this.#attachments.delete(attachment)) {
+      attachment.over = true;
       attachment.output.destroy();
       attachment.ended.reject(new FleetError("CANCELLED", "it was let go of before its end"));
     }
@@ -124,6 +132,23 @@ export class SimulatedConsole {
   #takeAttachments(): SimulatedAttachment[] {
     const all = [...this.#attachments];
     this.#attachments.clear();
+    for (const attachment of all) {
+      attachment.over = true;
+    }
     return all;
+  }
+}
+
+/** What comes out of a pipe, to its end; throws the error that there is then. */
+export async function* piecesOf(
+  pipe: SimulatedPipe<SimulatedPiece>,
+  error: () => FleetError | undefined,
+): AsyncGenerator<OutputPiece> {
+  for (let piece = await pipe.read(); piece !== undefined; piece = await pipe.read()) {
+    yield { stream: piece.stream, data: piece.data };
+  }
+  const failure = error();
+  if (failure !== undefined) {
+    throw failure;
   }
 }

@@ -4,6 +4,7 @@ import { MountSpec_Type } from "../../gen/fairlead/container/v1/container_spec_p
 import { createOptionsFromSpec, portKey } from "./docker-create-options.ts";
 import type { DockerInspection, DockerPortBinding } from "./docker-json.ts";
 import { SimulatedConsole } from "./simulated-console.ts";
+import type { SimulatedExec } from "./simulated-exec.ts";
 import type { SimulatedImage } from "./simulated-images.ts";
 import type { SimulatedRun } from "./simulated-run.ts";
 
@@ -23,6 +24,8 @@ export interface SimulatedContainerOrigin {
 export class SimulatedContainer {
   readonly origin: SimulatedContainerOrigin;
   readonly console: SimulatedConsole;
+  /** The processes that were started in it besides its own. */
+  readonly execs = new Set<SimulatedExec>();
   name: string;
   /** The process, while there is one. */
   run: SimulatedRun | undefined;

@@ -6,7 +6,7 @@ import { SimulatedContainer } from "./simulated-container.ts";
 import type { SimulatedContainers } from "./simulated-containers.ts";
 import type { SimulatedImages } from "./simulated-images.ts";
 import { inventHex, inventName, type Random } from "./simulated-names.ts";
-import { parseSignal } from "./simulated-process.ts";
+import { parseSignal } from "./linux-signals.ts";
 
 /** What a new simulated container is made from. */
 export interface SimulatedSurroundings {

@@ -5,13 +5,13 @@ import type { Clock } from "../../resilience/clock.ts";
 import { containerFromInspection } from "./docker-container.ts";
 import { failureFromAnswer } from "./docker-errors.ts";
 import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
-import type { LogQuery, LogRecord } from "./engine-streams.ts";
+import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
 import { inventHex, type Random } from "./simulated-names.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { inventPopulation } from "./simulated-population.ts";
-import { parseSignal } from "./simulated-process.ts";
+import { parseSignal } from "./linux-signals.ts";
 
 /** A call that changes something, at the moment when the simulated engine carries it out. */
 export interface SimulatedCall {
@@ -88,8 +88,15 @@ export class SimulatedEngine implements Engine {
   }
 
   /** How many streams are open now, without those of events. For tests that look whether something is left. */
-  get open(): { readonly logs: number } {
+  get open(): { readonly logs: number; readonly processes: number } {
     return this.#host.open;
+  }
+
+  /** The command lines of all processes of a container. For tests that look whether something is left. */
+  processesOf(container: string): string[] {
+    const { run, command, execs } = this.#host.containers.find(container);
+    const own = run === undefined ? [] : [command.join(" ")];
+    return [...own, ...[...execs].map((exec) => exec.command.join(" "))];
   }
 
   async facts(signal: AbortSignal): Promise<EngineFacts> {
@@ -244,6 +251,26 @@ export class SimulatedEngine implements Engine {
       throw failureFromAnswer(400, "Bad parameters: you must choose at least one stream");
     }
     yield* this.#host.readLog(found, query, signal);
+  }
+
+  async exec(container: string, spec: ExecSpec, signal: AbortSignal): Promise<EngineProcess> {
+    await this.#arrive(signal);
+    const found = this.#host.containers.find(container);
+    if (spec.command.length === 0) {
+      throw failureFromAnswer(400, "No exec command specified");
+    }
+    if (found.run === undefined) {
+      throw failureFromAnswer(409, `Container ${found.id} is not running`);
+    }
+    if (found.paused) {
+      throw failureFromAnswer(409, `Container ${found.id} is paused, unpause the container before exec`);
+    }
+    return this.#host.exec(found, spec);
+  }
+
+  async attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
+    await this.#arrive(signal);
+    return this.#host.attach(this.#host.containers.find(container), options);
   }
 
   watch(signal: AbortSignal): AsyncIterable<EngineNotice> {

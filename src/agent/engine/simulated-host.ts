@@ -3,16 +3,19 @@ import { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import { failureFromAnswer } from "./docker-errors.ts";
-import type { LogQuery, LogRecord } from "./engine-streams.ts";
+import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 import { readSimulatedLog } from "./simulated-log-reader.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
 import { SimulatedContainers } from "./simulated-containers.ts";
 import { createSimulatedContainer } from "./simulated-creation.ts";
+import { SimulatedAttach } from "./simulated-attach.ts";
+import { SimulatedExec } from "./simulated-exec.ts";
 import { SimulatedEvents } from "./simulated-events.ts";
 import { SimulatedImages } from "./simulated-images.ts";
 import type { Random } from "./simulated-names.ts";
 import { publishPorts } from "./simulated-ports.ts";
-import { parseSignal, processOfCommand } from "./simulated-process.ts";
+import { parseSignal } from "./linux-signals.ts";
+import { processOfCommand } from "./simulated-process.ts";
 import { SimulatedRun } from "./simulated-run.ts";
 
 const defaultGraceMs = 10_000;
@@ -30,6 +33,7 @@ export class SimulatedHost {
   readonly #networks: ReadonlySet<string>;
   #breaks = 0;
   #openLogs = 0;
+  readonly #openProcesses = new Set<EngineProcess>();
 
   constructor(options: {
     readonly clock: Clock;
@@ -44,8 +48,8 @@ export class SimulatedHost {
   }
 
   /** The streams that are open now, without those of events. */
-  get open(): { readonly logs: number } {
-    return { logs: this.#openLogs };
+  get open(): { readonly logs: number; readonly processes: number } {
+    return { logs: this.#openLogs, processes: this.#openProcesses.size };
   }
 
   /** Throws what Docker would say to the same request. */
@@ -104,6 +108,9 @@ export class SimulatedHost {
     container.exitCode = exitCode;
     container.finishTime = this.#clock.now();
     container.console.end(exitCode);
+    for (const exec of container.execs) {
+      exec.endWithContainer();
+    }
     this.#tell(ContainerAction.DIED, container);
     if (container.origin.spec.autoRemove) {
       this.remove(container);
@@ -114,6 +121,7 @@ export class SimulatedHost {
   pause(container: SimulatedContainer): void {
     container.paused = true;
     container.run?.freeze();
+    container.execs.forEach((exec) => exec.freeze());
     this.#tell(ContainerAction.PAUSED, container);
   }
 
@@ -121,6 +129,7 @@ export class SimulatedHost {
   unpause(container: SimulatedContainer): void {
     container.paused = false;
     this.#tell(ContainerAction.UNPAUSED, container);
+    container.execs.forEach((exec) => exec.thaw());
     container.run?.thaw();
   }
 
@@ -166,20 +175,43 @@ export class SimulatedHost {
     }
   }
 
+  /** Starts a process in one that runs. */
+  exec(container: SimulatedContainer, spec: ExecSpec): EngineProcess {
+    const exec = new SimulatedExec({
+      clock: this.#clock,
+      spec,
+      environment: container.environment,
+      onEnd: () => container.execs.delete(exec),
+      onRelease: () => this.#openProcesses.delete(exec),
+    });
+    container.execs.add(exec);
+    this.#openProcesses.add(exec);
+    return exec;
+  }
+
+  attach(container: SimulatedContainer, options: AttachOptions): EngineProcess {
+    const attached = new SimulatedAttach(container, options, () => this.#openProcesses.delete(attached));
+    this.#openProcesses.add(attached);
+    return attached;
+  }
+
   /** Breaks every stream, as an engine does that stops. Processes go on. */
   breakStreams(): void {
     this.#breaks += 1;
     this.events.breakAll();
     for (const container of this.containers.all()) {
-      container.console.cut(new FleetError("ENGINE_UNAVAILABLE", "the simulated engine has stopped"));
+      const error = new FleetError("ENGINE_UNAVAILABLE", "the simulated engine has stopped");
+      container.console.cut(error);
+      container.execs.forEach((exec) => exec.cut(error));
     }
   }
 
   /** Ends all processes without a word, and every stream. */
   close(): void {
     this.breakStreams();
-    for (const { run } of this.containers.all()) {
+    for (const { run, execs } of this.containers.all()) {
       run?.abandon();
+      execs.forEach((exec) => exec.abandon());
     }
   }
 

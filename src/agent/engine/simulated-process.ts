@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { basename } from "node:path/posix";
-import { failureFromAnswer } from "./docker-errors.ts";
+import { signalNumber } from "./linux-signals.ts";
 
 /** How the main process of a simulated container behaves. */
 export interface SimulatedProcess {
@@ -29,6 +29,11 @@ const tools = new Set([
   "true",
   "false",
 ]);
+
+/** Whether there is such a tool in the images of a simulated engine, by name or path. */
+export function isTool(name: string): boolean {
+  return tools.has(basename(name));
+}
 
 /** Longer than this no timer can wait. */
 const longestLifetimeMs = 2 ** 31 - 1;
@@ -98,33 +103,4 @@ function endWithoutInput(ends: boolean): { readonly afterMs: number; readonly ex
 
 function seconds(text: string): number {
   return Math.max(0, Number.parseFloat(text) || 0) * 1000;
-}
-
-/**
- * The number of a signal as Docker reads it: "SIGHUP", "hup", "1", "RTMIN+3". Empty: SIGKILL. Throws `INVALID_ARGUMENT` in
- * Docker's words for what is no signal of Linux.
- */
-export function parseSignal(text: string): number {
-  if (/^\d+$/.test(text) && Number(text) > 64) {
-    throw failureFromAnswer(400, `The linux daemon does not support signal ${text}`);
-  }
-  const number = text === "" ? SIGKILL : /^\d+$/.test(text) ? Number(text) : signalNumber(text);
-  if (!number) {
-    throw failureFromAnswer(400, `Invalid signal: ${text}`);
-  }
-  return number;
-}
-
-const firstRealTimeSignal = 34;
-const lastRealTimeSignal = 64;
-
-function signalNumber(name: string): number | undefined {
-  const bare = name.toUpperCase().replace(/^SIG/, "");
-  const realTime = /^RT(MIN|MAX)(?:([+-])(\d+))?$/.exec(bare);
-  if (realTime !== null) {
-    const base = realTime[1] === "MIN" ? firstRealTimeSignal : lastRealTimeSignal;
-    const number = base + Number(`${realTime[2] ?? "+"}${realTime[3] ?? 0}`);
-    return number >= firstRealTimeSignal && number <= lastRealTimeSignal ? number : undefined;
-  }
-  return (constants.signals as Readonly<Record<string, number>>)[`SIG${bare}`];
 }

@@ -12,7 +12,8 @@ describeEngine("agent/engine: the simulated engine", async () => {
     network: "second-network",
     labels: {},
     uniqueName: () => `simulated-${(lastNumber += 1)}`,
-    openStreams: () => engine.open.logs,
+    openStreams: () => engine.open.logs + engine.open.processes,
+    processesOf: async (container) => engine.processesOf(container),
     dispose: () => engine.close(),
   };
 });

@@ -7,7 +7,7 @@ import type {
   EngineFacts,
   EngineNotice,
 } from "../../../src/agent/engine/engine.ts";
-import type { LogRecord } from "../../../src/agent/engine/engine-streams.ts";
+import type { EngineProcess, LogRecord } from "../../../src/agent/engine/engine-streams.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import {
   type ContainerSpec,
@@ -111,6 +111,14 @@ export class RemoteEngine implements Engine {
   /** Its socket carries commands and events alone. */
   logs(): AsyncIterable<LogRecord> {
     throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no logs");
+  }
+
+  async exec(): Promise<EngineProcess> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process starts no others");
+  }
+
+  async attach(): Promise<EngineProcess> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process lets nobody attach");
   }
 
   async close(): Promise<void> {
