@@ -19,6 +19,7 @@ export { ApiKeyService } from "./gen/fairlead/access/v1/api_key_service_pb.js";
 export { AuthorityService } from "./gen/fairlead/authority/v1/authority_service_pb.js";
 export { CommandService } from "./gen/fairlead/command/v1/command_service_pb.js";
 export { ContainerService } from "./gen/fairlead/container/v1/container_service_pb.js";
+export { LogService } from "./gen/fairlead/container/v1/log_service_pb.js";
 export { EventService } from "./gen/fairlead/event/v1/event_service_pb.js";
 export { HostService } from "./gen/fairlead/host/v1/host_service_pb.js";
 export { RegistrationTokenService } from "./gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -54,6 +55,9 @@ export type {
   ResourceLimits,
   RestartPolicy,
 } from "./gen/fairlead/container/v1/container_spec_pb.js";
+export { OutputStream } from "./gen/fairlead/container/v1/log_pb.js";
+export type { LogMatch, LogRecord } from "./gen/fairlead/container/v1/log_pb.js";
+export type { ContainerSelector } from "./gen/fairlead/container/v1/container_selector_pb.js";
 export type { Preconditions } from "./gen/fairlead/container/v1/preconditions_pb.js";
 export { EventSchema, EventType } from "./gen/fairlead/event/v1/event_pb.js";
 export type { Event } from "./gen/fairlead/event/v1/event_pb.js";

@@ -19,8 +19,10 @@ import { TrustStore } from "./identity/trust-store.ts";
 import { ContainerMirror } from "./inventory/container-mirror.ts";
 import { EngineFollower } from "./inventory/engine-follower.ts";
 import { HostEventQueue } from "./inventory/host-event-queue.ts";
+import { channelCredentials } from "./session/channel-credentials.ts";
 import type { SessionRooms } from "./session/session.ts";
 import { SessionLoop } from "./session/session-loop.ts";
+import { DataStreams } from "./streams/data-streams.ts";
 
 /** What an agent is about now. */
 export type AgentState = "connecting" | "online" | "waiting" | "draining" | "stopped";
@@ -136,7 +138,7 @@ class Agent implements RunningAgent {
   }
 
   async #run(): Promise<FleetError | undefined> {
-    const { executor, follower, journal, policy } = this.#rooms;
+    const { executor, follower, journal, policy, streams } = this.#rooms;
     const { signal } = this.#stopping;
     const following = follower.run(signal);
     const watching = policy.run(signal);
@@ -146,7 +148,8 @@ class Agent implements RunningAgent {
       this.#stopping.abort(refused);
       return refused;
     } finally {
-      await Promise.all([executor.close(), following, watching, recovering]);
+      const goesAway = new FleetError("DRAINING", "the agent goes away");
+      await Promise.all([executor.close(), streams.close(goesAway), following, watching, recovering]);
       journal.close();
       this.#lock?.release();
     }
@@ -168,10 +171,19 @@ async function roomsFrom(
     observedTime: timestampFromMs(clock.now()),
   });
   const follower = new EngineFollower({ engine, mirror, events, complete, clock, random, logger });
-  const rooms = { engine, mirror, protection, policy, complete };
+  const timers = new TimerWheel();
+  const streams = new DataStreams({
+    server: config.server,
+    identity,
+    secure: (signal) => channelCredentials(config, kept.trust, signal),
+    wheel: timers,
+    maxStreams: limits.streams,
+    logger,
+  });
+  const rooms = { engine, mirror, protection, policy, complete, streams };
   // Taken before any session: what is in the middle now was left there by an earlier process.
   const left = journal.running();
-  const executor = new Executor({ rooms, journal, clock, timers: new TimerWheel(), limits, logger });
+  const executor = new Executor({ rooms, journal, clock, timers, limits, logger });
   const ownLogger = logger.child({ agent_id: identity.agentId });
   const tell = (commandId: string, result: Uint8Array) => executor.tell(commandId, result);
   const recover = (signal: AbortSignal) =>
@@ -187,6 +199,7 @@ async function roomsFrom(
     follower,
     mirror,
     events,
+    streams,
     instanceId: randomBytes(16),
     recover,
   };

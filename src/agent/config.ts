@@ -50,6 +50,8 @@ export interface AgentLimits {
   readonly queuedCommands: number;
   /** Facts kept while there is no session. */
   readonly queuedEvents: number;
+  /** Streams held at once. */
+  readonly streams: number;
   /** How long connecting and the handshake may take, in milliseconds. */
   readonly handshakeMs: number;
 }
@@ -80,6 +82,7 @@ const usualLimits: AgentLimits = {
   concurrentCommands: 16,
   queuedCommands: 1024,
   queuedEvents: 10_000,
+  streams: 32,
   handshakeMs: 30_000,
 };
 

@@ -8,6 +8,7 @@ import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
 import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
+import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -49,6 +50,7 @@ export interface Fairlead extends Disposable {
   /** Where the control plane is, as a URL. */
   readonly server: string;
   readonly containers: Client<typeof ContainerService>;
+  readonly logs: Client<typeof LogService>;
   readonly hosts: Client<typeof HostService>;
   readonly registrationTokens: Client<typeof RegistrationTokenService>;
   readonly apiKeys: Client<typeof ApiKeyService>;
@@ -75,6 +77,7 @@ export function createFairlead(options: FairleadOptions): Fairlead {
   return {
     server,
     containers: createClient(ContainerService, transport),
+    logs: createClient(LogService, transport),
     hosts: createClient(HostService, transport),
     registrationTokens: createClient(RegistrationTokenService, transport),
     apiKeys: createClient(ApiKeyService, transport),

@@ -6,6 +6,7 @@ import type { OidcConfig } from "./access/oidc.ts";
 import type { CertificateFiles } from "./certificates/certificate-files.ts";
 import type { DispatchSettings } from "./dispatch/dispatcher.ts";
 import type { SessionSettings } from "./session/session-settings.ts";
+import type { StreamSettings } from "./streams/stream-settings.ts";
 import type { RetentionSettings } from "./upkeep/retention-settings.ts";
 
 /** Where to listen. */
@@ -48,6 +49,8 @@ export interface ControlPlaneConfig {
   readonly session?: Partial<SessionSettings>;
   /** What differs from the defaults of commands: how many in flight, retries, circuit. */
   readonly dispatch?: Partial<DispatchSettings>;
+  /** What differs from the defaults of data streams: how many, and how long a ticket may be used. */
+  readonly streams?: Partial<StreamSettings>;
   /** What differs from the defaults of upkeep: how long ended commands, events and dead tokens are kept. */
   readonly retention?: Partial<RetentionSettings>;
   /** What differs from the defaults of how much of the API one key, and all together, may use at once. */

@@ -3,6 +3,7 @@ import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
 import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
+import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -27,12 +28,14 @@ import { startAgentsListener } from "./session/agents-listener.ts";
 import type { Sessions } from "./session/session-registry.ts";
 import { furnish, type Rooms } from "./rooms.ts";
 import { Running } from "./running.ts";
+import type { DataStreams } from "./streams/data-streams.ts";
 import { createApiKeyService } from "./services/api-key-service.ts";
 import { createAuthorityService } from "./services/authority-service.ts";
 import { createCommandService } from "./services/command-service.ts";
 import { createContainerService } from "./services/container-service.ts";
 import { createEventService } from "./services/event-service.ts";
 import { createHostService } from "./services/host-service.ts";
+import { createLogService } from "./services/log-service.ts";
 import { createRegistrationTokenService } from "./services/registration-token-service.ts";
 
 /** A control plane that runs. */
@@ -50,6 +53,7 @@ export interface ControlPlane {
   readonly sessions: Sessions;
   readonly inventory: FleetInventory;
   readonly events: EventLog;
+  readonly dataStreams: Pick<DataStreams, "size" | "tickets">;
   /**
    * Accepts nothing new, lets what runs finish for at most `graceMs`, and ends everything. Resolves when nothing is left. May be called
    * while an earlier call is under way: the shorter grace counts.
@@ -87,6 +91,7 @@ function routes(rooms: Rooms): (router: ConnectRouter) => void {
   return (router) =>
     router
       .service(ContainerService, createContainerService(rooms))
+      .service(LogService, createLogService(rooms))
       .service(HostService, createHostService(rooms))
       .service(RegistrationTokenService, createRegistrationTokenService(rooms))
       .service(ApiKeyService, createApiKeyService(rooms))
@@ -105,6 +110,7 @@ async function open(
     ...agentsListen,
     tls: rooms.tls,
     take: (call, disconnect) => streams.take(call, disconnect),
+    takeData: (call, disconnect) => rooms.dataStreams.take(call, disconnect),
   }).catch((error: unknown) => {
     throw listenFailure(error, agentsListen, "--agents-listen");
   });
@@ -154,6 +160,7 @@ async function open(
     sessions: rooms.sessions,
     inventory: rooms.inventory,
     events: rooms.events,
+    dataStreams: rooms.dataStreams,
     close: (graceMs = 10_000) => running.close(graceMs),
   };
 }

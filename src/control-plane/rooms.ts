@@ -20,8 +20,11 @@ import type { Metrics } from "./metrics/metrics.ts";
 import { AuthorityNews } from "./session/authority-news.ts";
 import { AgentStreams } from "./session/agent-streams.ts";
 import { KeyRotations } from "./session/key-rotations.ts";
+import { Reception } from "./session/reception.ts";
 import { SessionRegistry } from "./session/session-registry.ts";
 import { defaultSessionSettings } from "./session/session-settings.ts";
+import { DataStreams } from "./streams/data-streams.ts";
+import { defaultStreamSettings } from "./streams/stream-settings.ts";
 import { Retention } from "./upkeep/retention.ts";
 import { defaultRetention } from "./upkeep/retention-settings.ts";
 
@@ -150,18 +153,28 @@ function furnishSessions(
     },
   });
   const rotations = new KeyRotations({ ...foundation, sessions });
+  const settings = { ...defaultSessionSettings, ...config.session };
+  const reception = new Reception({ ...foundation, settings });
   const streams = new AgentStreams({
     ...foundation,
     enrolment,
+    reception,
     registry: sessions,
     inventory,
     traffic: dispatcher,
     rotations,
     authorityNews,
-    settings: { ...defaultSessionSettings, ...config.session },
+    settings,
     observer: metrics.sessions,
   });
-  return { rotations, streams };
+  const dataStreams = new DataStreams({
+    ...foundation,
+    reception,
+    sessions,
+    dispatcher,
+    settings: { ...defaultStreamSettings, ...config.streams },
+  });
+  return { rotations, streams, dataStreams };
 }
 
 function follow(

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { FleetError } from "../domain/errors.ts";
 import type { ApiServer } from "../rpc/api-server.ts";
 import type { FolderLock } from "../disk/folder-lock.ts";
 import type { Rooms } from "./rooms.ts";
@@ -59,6 +60,7 @@ export class Running {
     rooms.events.close();
     await Promise.race([drained, aborted(this.#hurry.signal)]);
     await api.close();
+    await rooms.dataStreams.close(new FleetError("DRAINING", "the control plane is going away"));
     await rooms.streams.close();
     await agents.close();
     await rooms.access.close();

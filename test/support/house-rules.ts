@@ -41,7 +41,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
       inventory: ["config", "events"],
       session: ["config", "events", "enrolment", "inventory"],
       dispatch: ["config", "events", "session"],
-      services: ["config", "events", "access", "enrolment", "inventory", "session", "dispatch"],
+      streams: ["config", "enrolment", "session", "dispatch"],
+      services: ["config", "events", "access", "enrolment", "inventory", "session", "dispatch", "streams"],
     },
   ),
   ...insideOf("src/agent", ["src/disk", "src/rpc", "src/resilience", "src/domain", "src/gen"], {
@@ -49,8 +50,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     identity: ["config"],
     engine: ["config"],
     inventory: ["config", "engine"],
-    execution: ["config", "identity", "engine", "inventory"],
-    session: ["config", "identity", "engine", "inventory", "execution"],
+    streams: ["config", "identity"],
+    execution: ["config", "identity", "engine", "inventory", "streams"],
+    session: ["config", "identity", "engine", "inventory", "streams", "execution"],
     doctor: ["config", "identity", "session"],
   }),
 };

@@ -17,6 +17,7 @@ const harmful: Readonly<Record<OperationCase, boolean>> = {
   unpauseContainer: false,
   renameContainer: true,
   removeContainer: true,
+  openLogs: false,
 };
 
 /** Whether an operation is refused for a protected container. */

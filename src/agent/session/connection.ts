@@ -9,25 +9,12 @@ import {
 } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
 import { untilAborted } from "../../resilience/signals.ts";
 import type { FrameSink } from "../../rpc/frame-writer.ts";
+import { channelOptions } from "../../rpc/agent-channel.ts";
 import { fleetErrorFromGrpc } from "../../rpc/grpc-error.ts";
 import { grpcMethod, type WireMessage, wireMessage } from "../../rpc/grpc-service.ts";
 
 /** What the control plane says, by its kind; `case` undefined: a kind that this version does not know. */
 export type ControlMessage = AgentStreamResponse["message"];
-
-const maxMessageBytes = 1024 * 1024;
-
-// A pool of its own: an agent that shares its connection with another in the process would share its fate.
-const channelOptions = {
-  "grpc.keepalive_time_ms": 30_000,
-  "grpc.keepalive_timeout_ms": 10_000,
-  "grpc.keepalive_permit_without_calls": 1,
-  "grpc.max_receive_message_length": maxMessageBytes,
-  "grpc.max_send_message_length": maxMessageBytes,
-  "grpc.enable_retries": 0,
-  "grpc.service_config_disable_resolution": 1,
-  "grpc.use_local_subchannel_pool": 1,
-};
 
 /** One connection with one AgentStream on it. Whoever dials must close it. */
 export class AgentConnection {

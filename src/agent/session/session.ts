@@ -18,6 +18,7 @@ import type { ContainerMirror } from "../inventory/container-mirror.ts";
 import type { EngineFollower } from "../inventory/engine-follower.ts";
 import type { HostEventQueue } from "../inventory/host-event-queue.ts";
 import { InventoryFeed } from "../inventory/inventory-feed.ts";
+import type { DataStreams } from "../streams/data-streams.ts";
 import { channelCredentials } from "./channel-credentials.ts";
 import { AgentConnection } from "./connection.ts";
 import { shakeHands } from "./handshake.ts";
@@ -37,6 +38,7 @@ export interface SessionRooms {
   readonly follower: EngineFollower;
   readonly mirror: ContainerMirror;
   readonly events: HostEventQueue;
+  readonly streams: DataStreams;
   /** Random, 16 bytes, made anew by each process. */
   readonly instanceId: Uint8Array;
 }
@@ -145,7 +147,7 @@ export class Session {
     askedMs: number,
     parent: AbortSignal,
   ): Promise<FleetError> {
-    const { config, events, executor, follower, journal, mirror, policy } = this.#rooms;
+    const { config, events, executor, follower, journal, mirror, policy, streams } = this.#rooms;
     const logger = config.logger.child({ agent_id: welcome.agentId, session_epoch: welcome.sessionEpoch });
     const scope = linkSignal(parent);
     const end = (error: unknown) => scope.abort(error);
@@ -168,6 +170,7 @@ export class Session {
     const acknowledged = new Set(welcome.acknowledgedCommandIds);
     const stops = [
       () => executor.endSession(outbox, reasonOf(scope.signal)),
+      () => streams.endAll(new FleetError("SESSION_LOST", "the session of the agent ended")),
       () => outbox.close(),
       () => feed.close(),
       events.listen(() => outbox.wake()),

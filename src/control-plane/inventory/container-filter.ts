@@ -34,7 +34,8 @@ export function containerTest(filter: ContainerFilter): ContainerTest {
   return (container) => tests.every((test) => test(container));
 }
 
-function labelTest(label: string): ContainerTest {
+/** Whether something has a label, given as "key" or "key=value". */
+export function labelTest(label: string): (labelled: Pick<Container, "labels">) => boolean {
   const equals = label.indexOf("=");
   if (equals === -1) {
     return ({ labels }) => Object.hasOwn(labels, label);

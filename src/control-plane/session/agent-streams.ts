@@ -18,9 +18,9 @@ import { CloneGuard } from "./clone-guard.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { type Disconnect, endCall } from "./end-call.ts";
 import { FrameIntake } from "./frame-intake.ts";
-import type { Handshaken } from "./handshake.ts";
+import { type Handshaken, shakeHands } from "./handshake.ts";
 import type { KeyRotations } from "./key-rotations.ts";
-import { Reception } from "./reception.ts";
+import type { Reception } from "./reception.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { SessionSettings } from "./session-settings.ts";
@@ -28,6 +28,7 @@ import type { SessionSettings } from "./session-settings.ts";
 /** What agents' streams need. */
 export interface AgentStreamsParts {
   readonly enrolment: Enrolment;
+  readonly reception: Reception;
   readonly registry: SessionRegistry;
   readonly storage: Storage;
   readonly inventory: FleetInventory;
@@ -58,7 +59,7 @@ export class AgentStreams {
 
   constructor(parts: AgentStreamsParts) {
     this.#parts = parts;
-    this.#reception = new Reception(parts);
+    this.#reception = parts.reception;
     this.#observer = parts.observer ?? unobservedSessions;
   }
 
@@ -108,7 +109,8 @@ export class AgentStreams {
   }
 
   async #receive(call: AgentCall, disconnect: Disconnect | undefined): Promise<AgentSession> {
-    return await this.#open(call, await this.#reception.receive(call), disconnect);
+    const handshaken = await this.#reception.receive(call, (signal) => shakeHands(call, this.#parts, signal));
+    return await this.#open(call, handshaken, disconnect);
   }
 
   #refuse(call: AgentCall, error: unknown, disconnect: Disconnect | undefined): void {

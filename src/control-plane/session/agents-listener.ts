@@ -16,6 +16,8 @@ export interface AgentsListenerOptions {
   readonly tls?: TlsSource | undefined;
   /** Takes a new stream; `disconnect` cuts the connection that it is on. */
   take(call: AgentCall, disconnect: () => void): void;
+  /** The same for a new data stream. */
+  takeData(call: AgentCall, disconnect: () => void): void;
 }
 
 /** The listener that agents dial. */
@@ -59,6 +61,10 @@ export async function startAgentsListener(options: AgentsListenerOptions): Promi
     agentStream: (call: AgentCall) => {
       const peer = call.getPeer();
       options.take(call, () => port.disconnect(peer));
+    },
+    dataStream: (call: AgentCall) => {
+      const peer = call.getPeer();
+      options.takeData(call, () => port.disconnect(peer));
     },
   });
   const health = new HealthImplementation({ "": "SERVING", [AgentService.typeName]: "SERVING" });

@@ -3,15 +3,12 @@ import type { Clock } from "../../resilience/clock.ts";
 import { FailureTally } from "../../resilience/failure-tally.ts";
 import { FairGate } from "../../resilience/fair-gate.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
-import type { Enrolment } from "../enrolment/enrolment.ts";
 import { addressGroup } from "./address-group.ts";
 import type { AgentCall } from "./agent-call.ts";
-import { type Handshaken, shakeHands } from "./handshake.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
 /** What a reception needs. */
 export interface ReceptionParts {
-  readonly enrolment: Enrolment;
   readonly settings: SessionSettings;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
@@ -54,8 +51,8 @@ export class Reception {
     return this.#visits.size;
   }
 
-  /** Finds out who opened a stream. Rejects with what it is to be ended with. */
-  async receive(call: AgentCall): Promise<Handshaken> {
+  /** Lets whoever opened a stream say who they are, which `hear` finds out. Rejects with what the stream is to be ended with. */
+  async receive<Known>(call: AgentCall, hear: (signal: AbortSignal) => Promise<Known>): Promise<Known> {
     const { settings, wheel } = this.#parts;
     if (this.#visits.size >= settings.maxWaitingStreams) {
       throw new FleetError("OVERLOADED", "too many agents are introducing themselves at once", {
@@ -68,7 +65,7 @@ export class Reception {
     call.once("cancelled", onGone);
     const timeout = wheel.schedule(settings.handshakeTimeoutMs, () => visit.abort(tooLate(settings)));
     try {
-      return await this.#hear(call, visit.signal);
+      return await this.#hear(call, hear, visit.signal);
     } finally {
       timeout.cancel();
       call.off("cancelled", onGone);
@@ -81,13 +78,17 @@ export class Reception {
     for (const visit of this.#visits) visit.abort(reason);
   }
 
-  async #hear(call: AgentCall, signal: AbortSignal): Promise<Handshaken> {
+  async #hear<Known>(
+    call: AgentCall,
+    hear: (signal: AbortSignal) => Promise<Known>,
+    signal: AbortSignal,
+  ): Promise<Known> {
     const address = addressGroup(call.getPeer());
     const delayMs = handshakeDelayMs(this.#failures.count(address), this.#parts.settings.maxFailedHandshakes);
     await this.#pause(delayMs, signal);
     const leave = await this.#gate.enter(address, signal);
     try {
-      return await shakeHands(call, this.#parts, signal);
+      return await hear(signal);
     } catch (error) {
       if (error instanceof FleetError && suspicious.has(error.reason)) this.#failures.failed(address);
       throw error;

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { FleetInventory } from "../../../src/control-plane/inventory/fleet-inven
 import { AgentStreams } from "../../../src/control-plane/session/agent-streams.ts";
 import { startAgentsListener } from "../../../src/control-plane/session/agents-listener.ts";
 import type { CommandTraffic } from "../../../src/control-plane/session/command-traffic.ts";
+import { Reception } from "../../../src/control-plane/session/reception.ts";
 import { SessionRegistry } from "../../../src/control-plane/session/session-registry.ts";
 import {
   defaultSessionSettings,
@@ -38,25 +40,28 @@ export async function agentsHarness(
   const wheel = new TimerWheel();
   const events = new EventLog(base);
   const registry = new SessionRegistry();
+  // Tests fail on purpose, and all of them from one address.
+  const settings = {
+    ...defaultSessionSettings,
+    maxFailedHandshakes: Number.POSITIVE_INFINITY,
+    ...options.settings,
+  };
   const streams = new AgentStreams({
     ...base,
     wheel,
+    reception: new Reception({ ...base, wheel, settings }),
     events,
     registry,
     inventory: new FleetInventory(),
     enrolment: new Enrolment({ ...base, events }),
     traffic: { ...noTraffic, ...options.traffic },
-    // Tests fail on purpose, and all of them from one address.
-    settings: {
-      ...defaultSessionSettings,
-      maxFailedHandshakes: Number.POSITIVE_INFINITY,
-      ...options.settings,
-    },
+    settings,
   });
   const listener = await startAgentsListener({
     host: "127.0.0.1",
     port: 0,
     take: (call, disconnect) => streams.take(call, disconnect),
+    takeData: () => assert.fail("nobody opens a data stream here"),
   });
   return {
     port: listener.port,

@@ -3,6 +3,7 @@ import type { OperationOutcomeSchema } from "../../../gen/fairlead/agent/v1/oper
 import type { Preconditions } from "../../../gen/fairlead/container/v1/preconditions_pb.js";
 import type { Engine, EngineContainer } from "../../engine/engine.ts";
 import type { ContainerMirror } from "../../inventory/container-mirror.ts";
+import type { DataStreams } from "../../streams/data-streams.ts";
 import { PolicyGate } from "../policy/policy-gate.ts";
 import type { PolicyFile } from "../policy/policy-file.ts";
 import type { SelfProtection } from "../self-protection.ts";
@@ -16,6 +17,8 @@ export interface OperationRooms {
   readonly engine: Engine;
   readonly mirror: ContainerMirror;
   readonly protection: SelfProtection;
+  /** Streams beside the session, for what does not fit into a result. */
+  readonly streams: Pick<DataStreams, "run">;
   /** What the host's owner allows. */
   readonly policy: Pick<PolicyFile, "current">;
   /** Adds what the agent knows beyond the engine: `protected`, `observed_time`. */

@@ -4,6 +4,7 @@ import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb
 import { FleetError } from "../../../domain/errors.ts";
 import type { OperationCase } from "../../../rpc/operation-traits.ts";
 import type { EngineChange } from "../../engine/engine.ts";
+import { openLogs } from "../logs/open-logs.ts";
 import type { KnownOperation } from "./command-codec.ts";
 import type { OperationContext, Outcome } from "./operation-context.ts";
 
@@ -79,6 +80,8 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
     );
     return { changed, detail: { case: "container", value: before } };
   },
+
+  openLogs,
 };
 
 /**

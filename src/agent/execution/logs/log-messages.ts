@@ -1,0 +1,148 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { OutputStream } from "../../../gen/fairlead/container/v1/log_pb.js";
+import type { LogRecord } from "../../engine/engine-streams.ts";
+import type { StreamOutput } from "../../streams/data-stream.ts";
+import type { LineFilter } from "./line-filter.ts";
+import type { LogPosition, PlacedRecord } from "./log-positions.ts";
+
+type Records = Extract<StreamOutput, { case: "logs" }>["value"];
+type WireRecord = NonNullable<Records["records"]>[number];
+
+/** Which records are wanted. */
+export interface LogWishes {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Undefined: every line. */
+  readonly lines: LineFilter | undefined;
+}
+
+// A message is as large as the engine's own pieces of a line: what waits for a slow reader is counted in messages.
+const messageBytes = 16 * 1024;
+// What a record costs on the wire besides its data.
+const recordBytes = 32;
+const maxRecords = 1024;
+// Far below what a record may carry; the engine's own records are no longer than half of it.
+const maxDataBytes = 32 * 1024;
+const nsPerSecond = 1_000_000_000n;
+
+/**
+ * A log as messages for a data stream: many records in one message while they come quickly, and none held back when nothing more comes at
+ * the moment.
+ */
+export async function* logMessages(
+  source: AsyncIterable<PlacedRecord>,
+  wishes: LogWishes,
+): AsyncGenerator<StreamOutput, void> {
+  const batch = new Batch(wishes);
+  for await (const placed of untilIdle(source)) {
+    if (placed === "idle") {
+      yield* batch.flush();
+    } else if (placed.kind === "gap") {
+      yield* batch.flush();
+      yield gapMessage(placed);
+    } else {
+      yield* batch.add(placed);
+    }
+  }
+  yield* batch.end();
+}
+
+/** A time of the engine for the wire. */
+export function timestampFromNs(timeNs: bigint): Pick<Timestamp, "seconds" | "nanos"> {
+  return { seconds: timeNs / nsPerSecond, nanos: Number(timeNs % nsPerSecond) };
+}
+
+/** A time from the wire for the engine. */
+export function nsFromTimestamp({ seconds, nanos }: Pick<Timestamp, "seconds" | "nanos">): bigint {
+  return seconds * nsPerSecond + BigInt(nanos);
+}
+
+class Batch {
+  readonly #wishes: LogWishes;
+  #records: WireRecord[] = [];
+  #bytes = 0;
+  /** Behind the last record that nothing before it is held back of. */
+  #position: LogPosition | undefined;
+
+  constructor(wishes: LogWishes) {
+    this.#wishes = wishes;
+  }
+
+  *add({ record, position }: Extract<PlacedRecord, { kind: "record" }>): Generator<StreamOutput, void> {
+    const { lines } = this.#wishes;
+    const isWanted = this.#wishes[record.stream];
+    for (const through of isWanted ? (lines?.take(record) ?? [record]) : []) {
+      if (this.#bytes + through.data.byteLength > messageBytes || this.#records.length >= maxRecords) {
+        yield* this.flush();
+      }
+      this.#put(through);
+    }
+    if (lines?.holds !== true) this.#position = position;
+  }
+
+  *flush(): Generator<StreamOutput, void> {
+    if (this.#records.length === 0) return;
+    const records = this.#records;
+    this.#records = [];
+    this.#bytes = 0;
+    const position = this.#position && {
+      time: timestampFromNs(this.#position.timeNs),
+      sequence: this.#position.sequence,
+    };
+    yield { case: "logs", value: { records, ...(position && { position }) } };
+  }
+
+  *end(): Generator<StreamOutput, void> {
+    for (const record of this.#wishes.lines?.end() ?? []) this.#put(record);
+    yield* this.flush();
+  }
+
+  #put({ stream, timeNs, data }: LogRecord): void {
+    for (let from = 0; from === 0 || from < data.byteLength; from += maxDataBytes) {
+      const piece = data.subarray(from, from + maxDataBytes);
+      this.#records.push({
+        stream: stream === "stdout" ? OutputStream.STDOUT : OutputStream.STDERR,
+        time: timestampFromNs(timeNs),
+        data: piece,
+      });
+      this.#bytes += piece.byteLength + recordBytes;
+    }
+  }
+}
+
+function gapMessage({ afterNs, beforeNs }: Extract<PlacedRecord, { kind: "gap" }>): StreamOutput {
+  return {
+    case: "missingLogs",
+    value: {
+      afterTime: timestampFromNs(afterNs),
+      ...(beforeNs === undefined ? {} : { beforeTime: timestampFromNs(beforeNs) }),
+    },
+  };
+}
+
+/** The same, with "idle" between two items when the second one does not come within the same turn of the event loop. */
+async function* untilIdle<Item>(source: AsyncIterable<Item>): AsyncGenerator<Item | "idle", void> {
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = iterator.next();
+      const first = await orIdle(next);
+      if (first === "idle") yield first;
+      const read = first === "idle" ? await next : first;
+      if (read.done === true) return;
+      yield read.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+async function orIdle<Value>(promise: Promise<Value>): Promise<Value | "idle"> {
+  const { promise: idle, resolve } = Promise.withResolvers<"idle">();
+  const immediate = setImmediate(resolve, "idle");
+  try {
+    return await Promise.race([promise, idle]);
+  } finally {
+    clearImmediate(immediate);
+  }
+}

@@ -1,0 +1,150 @@
+import type { EventEmitter } from "node:events";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { FleetError } from "../domain/errors.ts";
+import { fleetErrorFromGrpc } from "./grpc-error.ts";
+import { type WireMessage, wireMessage } from "./grpc-service.ts";
+import { violationsOf } from "./message-validator.ts";
+
+/** Either end of a bidirectional grpc-js stream. */
+export interface DuplexCall extends EventEmitter {
+  /** Takes one message. False: no more until `drain`. */
+  write(message: WireMessage): boolean;
+  end(): unknown;
+  pause(): unknown;
+  resume(): unknown;
+}
+
+/** Who sends what. */
+export interface MessageTypes<In extends DescMessage, Out extends DescMessage> {
+  readonly incoming: In;
+  readonly outgoing: Out;
+}
+
+/**
+ * Typed messages over a grpc-js stream, with backpressure both ways: nothing is read before it is asked for, beyond the few messages that
+ * grpc-js itself holds, and a sender waits while the peer does not read. One reader and one sender at a time. It leaves its listeners on
+ * the call, which goes away with it.
+ */
+export class MessageStream<In extends DescMessage, Out extends DescMessage> {
+  /** Aborts when the stream has ended or broken, with why. */
+  readonly signal: AbortSignal;
+  readonly #call: DuplexCall;
+  readonly #types: MessageTypes<In, Out>;
+  readonly #over = new AbortController();
+  readonly #arrived: WireMessage[] = [];
+  readonly #waiting: { reader?: (() => void) | undefined; sender?: (() => void) | undefined } = {};
+  #blocked = false;
+  /** The peer sends nothing more. */
+  #complete = false;
+
+  constructor(call: DuplexCall, types: MessageTypes<In, Out>) {
+    this.#call = call;
+    this.#types = types;
+    this.signal = this.#over.signal;
+    call.pause();
+    call.on("data", (message: WireMessage) => {
+      this.#arrived.push(message);
+      call.pause();
+      this.#wake();
+    });
+    call.on("drain", () => {
+      this.#blocked = false;
+      this.#wake();
+    });
+    call.on("end", () => {
+      // A client is told of an error first, and of the end after it.
+      this.#complete = !this.signal.aborted;
+      this.#wake();
+    });
+    call.on("error", (error: unknown) => this.end(fleetErrorFromGrpc(error)));
+    for (const event of ["cancelled", "close"]) call.on(event, () => this.end(gone()));
+  }
+
+  /**
+   * The next message. Undefined: the peer sends nothing more. Rejects with what ended or broke the stream, with the signal's reason, with
+   * PROTOCOL_VIOLATION for what does not decode and INVALID_ARGUMENT for what breaks a bound.
+   */
+  async next(signal: AbortSignal): Promise<MessageShape<In> | undefined> {
+    for (;;) {
+      const message = this.#arrived.shift();
+      if (message !== undefined) return this.#decoded(message);
+      if (this.#complete) return undefined;
+      this.signal.throwIfAborted();
+      signal.throwIfAborted();
+      this.#call.resume();
+      await this.#woken("reader", signal);
+    }
+  }
+
+  /** Sends a message, and waits until the peer has room for more. Rejects with what ended or broke the stream, and with the signal's reason. */
+  async send(message: MessageInitShape<Out>, signal: AbortSignal = this.signal): Promise<void> {
+    this.signal.throwIfAborted();
+    const { outgoing } = this.#types;
+    this.#blocked = !this.#call.write(wireMessage(toBinary(outgoing, create(outgoing, message))));
+    while (this.#blocked) {
+      await this.#woken("sender", signal);
+      this.signal.throwIfAborted();
+    }
+  }
+
+  /** Says that nothing more will be sent. */
+  finish(): void {
+    this.#call.end();
+  }
+
+  /**
+   * The stream is over, for this reason: nothing more is sent, and nothing read but what the peer had said before. Only the first call
+   * counts. The call itself is left to whoever made it.
+   */
+  end(reason: FleetError): void {
+    if (this.signal.aborted) return;
+    this.#over.abort(reason);
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#waiting.reader?.();
+    this.#waiting.sender?.();
+  }
+
+  async #woken(as: "reader" | "sender", signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onAbort = () => resolve();
+    this.#waiting[as] = resolve;
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      this.#waiting[as] = undefined;
+    }
+    signal.throwIfAborted();
+  }
+
+  #decoded(message: WireMessage): MessageShape<In> {
+    const { incoming } = this.#types;
+    const decoded = decode(incoming, message);
+    const violations = violationsOf(incoming, decoded);
+    if (violations.length === 0) return decoded;
+    throw new FleetError("INVALID_ARGUMENT", `a ${incoming.name} breaks its bounds`, { violations });
+  }
+}
+
+function decode<Desc extends DescMessage>(schema: Desc, message: WireMessage): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, message);
+  } catch (error) {
+    throw new FleetError("PROTOCOL_VIOLATION", `a ${schema.name} does not decode`, { cause: error });
+  }
+}
+
+function gone(): FleetError {
+  return new FleetError("SESSION_LOST", "the other side went away");
+}

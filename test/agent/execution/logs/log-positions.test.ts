@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { LogRecord } from "../../../../src/agent/engine/engine-streams.ts";
+import { placed } from "../../../../src/agent/execution/logs/log-positions.ts";
+
+const record = (timeNs: number, text = "x"): LogRecord => ({
+  stream: "stdout",
+  timeNs: BigInt(timeNs),
+  data: Buffer.from(text),
+});
+
+async function* from(records: readonly LogRecord[]) {
+  yield* records;
+}
+
+describe("places in a log", () => {
+  it("D06 counts the records of one time", async () => {
+    const found = await Array.fromAsync(
+      placed(from([record(1), record(2), record(2), record(3)]), undefined),
+    );
+    assert.deepEqual(
+      found.map((one) => one.kind === "record" && [Number(one.position.timeNs), one.position.sequence]),
+      [
+        [1, 1],
+        [2, 1],
+        [2, 2],
+        [3, 1],
+      ],
+    );
+  });
+
+  it("D06 a reader that goes on from any place of any log misses nothing and sees nothing twice", async () => {
+    const times = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(times, fc.nat(), async (unsorted, seed) => {
+        const log = unsorted
+          .toSorted((one, other) => one - other)
+          .map((time, index) => record(time, `${index}`));
+        const all = await Array.fromAsync(placed(from(log), undefined));
+        const cut = seed % all.length;
+        const last = all[cut];
+        assert.ok(last?.kind === "record");
+        // As an engine answers: from the time of the place on.
+        const rest = log.filter(({ timeNs }) => timeNs >= last.position.timeNs);
+        const resumed = await Array.fromAsync(placed(from(rest), last.position));
+        assert.deepEqual(resumed, all.slice(cut + 1));
+      }),
+    );
+  });
+
+  it("D06 says that records are missing when the place itself is no longer there", async () => {
+    const after = { timeNs: 5n, sequence: 2 };
+    const rotated = await Array.fromAsync(placed(from([record(8), record(9)]), after));
+    assert.deepEqual(rotated[0], { kind: "gap", afterNs: 5n, beforeNs: 8n });
+    assert.equal(rotated.length, 3);
+    const half = await Array.fromAsync(placed(from([record(5), record(9)]), after));
+    assert.deepEqual(half[0], { kind: "gap", afterNs: 5n, beforeNs: 9n });
+    assert.deepEqual(await Array.fromAsync(placed(from([]), after)), [
+      { kind: "gap", afterNs: 5n, beforeNs: undefined },
+    ]);
+  });
+});

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+} from "@grpc/grpc-js";
+import { FleetError } from "../../src/domain/errors.ts";
+import { AgentService } from "../../src/gen/fairlead/agent/v1/agent_service_pb.js";
+import {
+  DataStreamRequestSchema,
+  DataStreamResponseSchema,
+} from "../../src/gen/fairlead/agent/v1/data_stream_pb.js";
+import { neverAborted } from "../../src/resilience/signals.ts";
+import { grpcErrorFrom } from "../../src/rpc/grpc-error.ts";
+import { grpcMethod, grpcService, type WireMessage, wireMessage } from "../../src/rpc/grpc-service.ts";
+import { MessageStream } from "../../src/rpc/message-stream.ts";
+import { silentLogger } from "../support/silent-logger.ts";
+
+type ServerCall = ServerDuplexStream<WireMessage, WireMessage>;
+type ClientCall = ClientDuplexStream<WireMessage, WireMessage>;
+
+const record = (bytes: number) => ({
+  message: {
+    case: "logs" as const,
+    value: { records: [{ data: Buffer.alloc(bytes), time: { seconds: 1n } }] },
+  },
+});
+
+const reasonOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => assert.fail("it did not fail"),
+    (error: unknown) => (error instanceof FleetError ? error.reason : String(error)),
+  );
+
+describe("typed messages over a grpc-js stream", () => {
+  let server: Server;
+  let client: Client;
+  let clientCall: ClientCall;
+  let serverCall: ServerCall;
+  let here: MessageStream<typeof DataStreamRequestSchema, typeof DataStreamResponseSchema>;
+  let there: MessageStream<typeof DataStreamResponseSchema, typeof DataStreamRequestSchema>;
+
+  beforeEach(async () => {
+    const opened = Promise.withResolvers<ServerCall>();
+    server = new Server();
+    server.addService(grpcService(AgentService), {
+      agentStream: () => assert.fail("nobody opens one"),
+      dataStream: opened.resolve,
+    });
+    const bound = Promise.withResolvers<number>();
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+      error === null ? bound.resolve(port) : bound.reject(error),
+    );
+    client = new Client(`127.0.0.1:${await bound.promise}`, credentials.createInsecure());
+    const { path, requestSerialize, responseDeserialize } = grpcMethod(AgentService.method.dataStream);
+    clientCall = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    there = new MessageStream(clientCall, {
+      incoming: DataStreamResponseSchema,
+      outgoing: DataStreamRequestSchema,
+    });
+    serverCall = await opened.promise;
+    here = new MessageStream(serverCall, {
+      incoming: DataStreamRequestSchema,
+      outgoing: DataStreamResponseSchema,
+    });
+  });
+  afterEach(() => {
+    clientCall.cancel();
+    client.close();
+    server.forceShutdown();
+  });
+
+  it("carries messages in order, and the end after them", async () => {
+    for (const bytes of [1, 2, 3]) await there.send(record(bytes));
+    there.finish();
+    const read: number[] = [];
+    for (let message = await here.next(neverAborted); message; message = await here.next(neverAborted)) {
+      if (message.message.case === "logs") read.push(message.message.value.records[0]?.data.length ?? 0);
+    }
+    assert.deepEqual(read, [1, 2, 3]);
+  });
+
+  it("D02 a sender waits while nobody reads, and goes on when somebody does", async () => {
+    const total = 1_000;
+    let sent = 0;
+    const sending = (async () => {
+      for (; sent < total; sent += 1) await there.send(record(60_000));
+      there.finish();
+    })();
+    let before = -1;
+    while (before !== sent) {
+      before = sent;
+      await delay(200);
+    }
+    // 60 MB would be all of it.
+    assert.ok(sent < total / 2, `${sent} messages were taken that nobody read`);
+    let read = 0;
+    while ((await here.next(neverAborted)) !== undefined) read += 1;
+    await sending;
+    assert.equal(read, total);
+  });
+
+  it("D03 both ends hear of the other's end, a waiting sender as well as a waiting reader", async () => {
+    const reading = reasonOf(there.next(neverAborted));
+    serverCall.emit("error", grpcErrorFrom(new FleetError("TOO_MANY_STREAMS", "enough"), silentLogger));
+    assert.equal(await reading, "TOO_MANY_STREAMS");
+    assert.ok(there.signal.aborted);
+    assert.equal(await reasonOf(there.send(record(1))), "TOO_MANY_STREAMS");
+  });
+
+  it("D03 a call that is cancelled ends the other side, also one that waits for room", async () => {
+    const filling = reasonOf(
+      (async () => {
+        for (;;) await here.send({ message: { case: "accepted", value: {} } });
+      })(),
+    );
+    await there.next(neverAborted);
+    clientCall.cancel();
+    assert.equal(await filling, "SESSION_LOST");
+  });
+
+  it("a signal ends the wait and nothing else", async () => {
+    const waiting = new AbortController();
+    const reading = reasonOf(here.next(waiting.signal));
+    waiting.abort(new FleetError("CANCELLED", "enough waited"));
+    assert.equal(await reading, "CANCELLED");
+    await there.send(record(5));
+    assert.equal((await here.next(neverAborted))?.message.case, "logs");
+  });
+
+  it("V02 refuses what does not decode and what breaks a bound", async () => {
+    clientCall.write(wireMessage(Buffer.from([0xff, 0xff])));
+    assert.equal(await reasonOf(here.next(neverAborted)), "PROTOCOL_VIOLATION");
+    await there.send({ message: { case: "opening", value: { ticket: Buffer.alloc(3) } } });
+    assert.equal(await reasonOf(here.next(neverAborted)), "INVALID_ARGUMENT");
+  });
+});
