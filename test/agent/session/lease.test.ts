@@ -107,7 +107,9 @@ describe("an agent whose control plane falls silent", () => {
   });
 
   it("S07 stays as long as frames come, and sends heartbeats with its time", async () => {
-    const plane = await harness.controlPlane({ welcome: short });
+    // A second of silence is not a busy machine's; fifteen frames of the agent take longer than that.
+    const lease = { heartbeatInterval: durationFromMs(80), leaseDuration: durationFromMs(1_000) };
+    const plane = await harness.controlPlane({ welcome: () => lease });
     await harness.agent({ server: plane.address });
     const session = await plane.session();
     const timer = setInterval(() => session.send({}), 50);
