@@ -6,6 +6,7 @@ import { createClient } from "@connectrpc/connect";
 import { pino } from "pino";
 import { startAgent } from "../../src/agent/agent.ts";
 import { SimulatedEngine } from "../../src/agent/engine/simulated-engine.ts";
+import type { TlsConfig } from "../../src/control-plane/config.ts";
 import type { ControlPlane } from "../../src/control-plane/control-plane.ts";
 import { startControlPlane } from "../../src/control-plane/control-plane.ts";
 import { registrationTokenText } from "../../src/domain/registration-token.ts";
@@ -13,6 +14,7 @@ import { EventType } from "../../src/gen/fairlead/event/v1/event_pb.js";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { connectTransport, keyFileOf } from "../support/api-place.ts";
+import { eventually } from "../support/control-plane-harness.ts";
 
 const listen = { host: "127.0.0.1", port: 0 };
 const logger = pino({ level: "silent" });
@@ -28,8 +30,9 @@ describe("TLS from the first start", () => {
     logger,
     ...(token === undefined ? {} : { token }),
   });
-  const start = () =>
+  const start = (tls: TlsConfig = { kind: "own" }) =>
     startControlPlane({
+      tls,
       dataDir: join(folder, "data"),
       agentsListen: listen,
       apiListen: listen,
@@ -68,6 +71,34 @@ describe("TLS from the first start", () => {
       told.map(({ type }) => type),
       [EventType.API_KEY_CREATED],
     );
+  });
+
+  it("V07 an agent whose token names no authority is told that the server speaks TLS, and does not try for ever", async () => {
+    const token = registrationTokenText({ caDigest: "none", secret: "x".repeat(43) });
+    const agent = await startAgent(agentOptions("plain", token));
+    const refused = await agent.done;
+    assert.equal(refused?.reason, "UNTRUSTED_SERVER");
+    assert.match(refused.message, /speaks TLS.*its token has no digest.*a new token/);
+  });
+
+  it("V07 an agent that has an authority to trust is told that the server speaks no TLS, enrolled or not", async () => {
+    const enrolled = await startAgent(agentOptions("agent", await plane.createToken("tls")));
+    await enrolled.ready;
+    await enrolled.close();
+    const token = await plane.createToken("late");
+    await plane.close(0);
+    plane = await start({ kind: "off" });
+    const stranger = await startAgent(agentOptions("stranger", token));
+    const refused = await stranger.done;
+    assert.equal(refused?.reason, "UNTRUSTED_SERVER");
+    assert.match(refused.message, /does not speak TLS/);
+    const lines: string[] = [];
+    const agent = await startAgent({
+      ...agentOptions("agent"),
+      logger: pino({}, { write: (line: string) => void lines.push(line) }),
+    });
+    await eventually(() => lines.some((line) => line.includes("does not speak TLS")), "the agent says why");
+    await agent.close();
   });
 
   it("V07 an agent that trusts another authority does not talk to this one", async () => {

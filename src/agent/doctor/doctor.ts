@@ -7,9 +7,11 @@ import { withDeadline } from "../../resilience/deadline.ts";
 import type { AgentConfig } from "../config.ts";
 import type { IdentityFile } from "../identity/identity-file.ts";
 import type { TrustStore } from "../identity/trust-store.ts";
-import { fetchAuthority, serverNameFrom } from "../session/authority-pin.ts";
+import { fetchAuthority } from "../session/authority-pin.ts";
 import { channelCredentials } from "../session/channel-credentials.ts";
 import { AgentConnection } from "../session/connection.ts";
+import { serverNameFrom } from "../session/server-name.ts";
+import { explained } from "../session/tls-mismatch.ts";
 import { bad, type Diagnosis, type DiagnosisStage, good, skipped } from "./diagnosis.ts";
 
 /** What the doctor looks at. */
@@ -150,6 +152,11 @@ async function challenge({ config, trust }: DoctorRooms, signal: AbortSignal) {
       "PROTOCOL_VIOLATION",
       `it sent a ${message.case ?? "message"} where a challenge was due`,
     );
+  } catch (error) {
+    const plaintext = config.insecure || trust.authorities === undefined;
+    throw error instanceof FleetError
+      ? await explained(error, { server: config.server, plaintext }, signal)
+      : error;
   } finally {
     connection.close();
   }

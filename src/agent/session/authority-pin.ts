@@ -1,25 +1,14 @@
 import type { X509Certificate } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import { FleetError } from "../../domain/errors.ts";
+import type { ServerName } from "./server-name.ts";
+import { isNoTls, speaksPlaintext } from "./tls-mismatch.ts";
 import { publicKeyDigest } from "../../rpc/public-key-digest.ts";
-
-/** Where the control plane is. */
-export interface ServerName {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** "host:port" taken apart; brackets around an IPv6 address come off. */
-export function serverNameFrom(server: string): ServerName {
-  const colon = server.lastIndexOf(":");
-  const host = server.slice(0, colon).replace(/^\[|\]$/g, "");
-  return { host, port: Number(server.slice(colon + 1)) };
-}
 
 /**
  * Fetches the certificate of the authority that a registration token names by its digest, from the control plane itself. What the
  * server shows proves nothing until its public key has that digest; a server that shows no such authority is refused with
- * UNTRUSTED_SERVER, and SESSION_LOST says that it could not be reached. Nothing of the agent is told.
+ * UNTRUSTED_SERVER, and so is one that speaks no TLS; SESSION_LOST says that it could not be reached. Nothing of the agent is told.
  */
 export async function fetchAuthority(
   server: ServerName,
@@ -81,6 +70,7 @@ function sniOf(host: string): string {
 }
 
 function unreachable(host: string, port: number, error: Error): FleetError {
+  if (isNoTls(error)) return speaksPlaintext(`${host}:${port}`, error);
   return new FleetError("SESSION_LOST", `no TLS connection to ${host}:${port}: ${error.message}`, {
     cause: error,
   });

@@ -4,7 +4,8 @@ import { FleetError } from "../../domain/errors.ts";
 import { noCaDigest, parseRegistrationToken } from "../../domain/registration-token.ts";
 import type { AgentConfig } from "../config.ts";
 import type { TrustStore } from "../identity/trust-store.ts";
-import { fetchAuthority, serverNameFrom } from "./authority-pin.ts";
+import { fetchAuthority } from "./authority-pin.ts";
+import { serverNameFrom } from "./server-name.ts";
 
 /**
  * How the next connection is secured: by the authorities that the agent trusts; at first contact by the one that its token names. Without any

@@ -26,6 +26,7 @@ import { proveNewKey } from "./key-rotation.ts";
 import { Lease } from "./lease.ts";
 import { Outbox } from "./outbox.ts";
 import type { SessionEnd } from "./reconnect.ts";
+import { explained } from "./tls-mismatch.ts";
 
 /** What sessions need of the agent's rooms. */
 export interface SessionRooms {
@@ -98,11 +99,18 @@ export class Session {
       this.#acknowledge(welcome.acknowledgedCommandIds);
       return await this.#serve(connection, welcome, askedMs, signal);
     } catch (error) {
-      if (error instanceof FleetError) return error;
+      if (error instanceof FleetError) return await this.#explained(error, signal);
       return new FleetError("SESSION_LOST", "the session failed by a fault of the agent", { cause: error });
     } finally {
       connection?.close();
     }
+  }
+
+  async #explained(error: FleetError, signal: AbortSignal): Promise<FleetError> {
+    const { config, trust } = this.#rooms;
+    if (this.#beganMs !== undefined || config.credentials !== undefined) return error;
+    const plaintext = config.insecure || trust.authorities === undefined;
+    return await explained(error, { server: config.server, plaintext }, signal);
   }
 
   async #secure(parent: AbortSignal): Promise<ChannelCredentials> {
