@@ -19,10 +19,15 @@ const collected = ["--expose-gc"];
 
 /** The floor: a bare grpc-js server and its clients, each side in a process of its own. */
 export class FloorFleet {
-  readonly #server = new Child("./floor-server.ts", { nodeOptions: collected });
+  readonly #server: Child;
   readonly #clients = new Child("./floor-clients.ts");
   #port = 0;
   #connected = 0;
+
+  /** `nodeOptions`: more of them for the server. */
+  constructor(nodeOptions: readonly string[] = []) {
+    this.#server = new Child("./floor-server.ts", { nodeOptions: [...collected, ...nodeOptions] });
+  }
 
   /** Connects more clients and waits until the server has them all. */
   async connect({ agents, responseBytes }: FleetSize): Promise<void> {
@@ -54,13 +59,15 @@ export class ProductFleet {
   readonly #profile: readonly string[];
   #connected = 0;
 
-  /** `profileFolder`: where both processes write what they spent their time on. */
-  constructor(profileFolder?: string) {
+  /** `profileFolder`: where both processes write what they spent their time on. `nodeOptions`: more of them for the server. */
+  constructor(profileFolder?: string, nodeOptions: readonly string[] = []) {
     this.#profile =
       profileFolder === undefined
         ? []
         : ["--cpu-prof", "--cpu-prof-interval=500", `--cpu-prof-dir=${profileFolder}`];
-    this.#server = new Child("./product-server.ts", { nodeOptions: [...collected, ...this.#profile] });
+    this.#server = new Child("./product-server.ts", {
+      nodeOptions: [...collected, ...nodeOptions, ...this.#profile],
+    });
   }
 
   /** Enrols more agents and waits until they are online and have told what they run. */
