@@ -24,10 +24,12 @@ interface Write {
 const keptMs = 24 * 3_600_000;
 const keptCommands = 100_000;
 const acknowledgementsBetweenPrunes = 1000;
+const acknowledgementMs = 200;
 
 /**
  * What the agent was told to change and how it ended, so that no command runs twice and no result is lost, whatever
- * crashes. A write that resolved survives a power cut; all writes of one turn of the event loop are one transaction.
+ * crashes. A write that resolved survives a power cut; all writes of one turn of the event loop are one transaction, and
+ * acknowledgements, which nobody waits for, travel with the next one.
  * The file is made at the first write: an agent that only reads has none.
  */
 export class Journal {
@@ -37,6 +39,7 @@ export class Journal {
   #database: JournalDatabase | undefined;
   #batch: Write[] = [];
   #flushing: NodeJS.Immediate | undefined;
+  #flushingLater: NodeJS.Timeout | undefined;
   #acknowledgements = 0;
   #closed = false;
 
@@ -88,14 +91,18 @@ export class Journal {
     await this.#write((database) => database.finish(commandId, result, retryable, time));
   }
 
-  /** The control plane holds these results: forgets them, and remembers only that the commands were run. */
+  /**
+   * The control plane holds these results: forgets them, and remembers only that the commands were run. Does not hurry: what is lost of this is
+   * told again, and acknowledged again, in the next session.
+   */
   async acknowledge(commandIds: readonly string[]): Promise<void> {
     if (commandIds.length === 0 || this.#database === undefined) return;
     const time = this.#options.clock.now();
     this.#acknowledgements += commandIds.length;
     const prunes = this.#acknowledgements >= acknowledgementsBetweenPrunes;
     if (prunes) this.#acknowledgements = 0;
-    await this.#write((database) => {
+    this.#flushingLater ??= setTimeout(() => this.#flush(), acknowledgementMs).unref();
+    await this.#gathered((database) => {
       for (const commandId of commandIds) database.acknowledge(commandId, time);
       if (prunes) database.prune(time - keptMs, keptCommands);
     });
@@ -120,16 +127,23 @@ export class Journal {
   }
 
   async #write(run: Write["run"]): Promise<void> {
+    if (!this.#closed) this.#flushing ??= setImmediate(() => this.#flush());
+    await this.#gathered(run);
+  }
+
+  /** Resolves with the next commit, whoever asks for it. */
+  async #gathered(run: Write["run"]): Promise<void> {
     if (this.#closed) throw new FleetError("STORAGE_UNAVAILABLE", "the agent's journal is closed");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#batch.push({ run, resolve, reject });
-    this.#flushing ??= setImmediate(() => this.#flush());
     await promise;
   }
 
   #flush(): void {
     clearImmediate(this.#flushing);
     this.#flushing = undefined;
+    clearTimeout(this.#flushingLater);
+    this.#flushingLater = undefined;
     const batch = this.#batch;
     if (batch.length === 0) return;
     this.#batch = [];

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
+import { useFakeTimers } from "sinon";
 import { Journal } from "../../../src/agent/execution/journal.ts";
 import { JournalDatabase } from "../../../src/agent/execution/journal-database.ts";
 import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
@@ -121,6 +122,31 @@ describe("the journal of an agent", () => {
     assert.equal(journal.find("a")?.state, "acknowledged");
     assert.equal(journal.find("a")?.result, undefined);
     journal.close();
+  });
+
+  it("C35 an acknowledgement is committed with the next command, or by itself after a while", async () => {
+    const journal = await open();
+    for (const id of ["a", "b"]) {
+      await journal.accept(command(id));
+      await journal.finish(id, bytes("done"), false);
+    }
+    const timers = useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const first = journal.acknowledge(["a"]);
+      await turn();
+      assert.equal(journal.find("a")?.state, "ended");
+      await journal.accept(command("c"));
+      assert.equal(journal.find("a")?.state, "acknowledged");
+      await first;
+      const second = journal.acknowledge(["b"]);
+      timers.tick(200);
+      assert.equal(journal.find("b")?.state, "acknowledged");
+      await second;
+      assert.equal(timers.countTimers(), 0);
+    } finally {
+      timers.restore();
+      journal.close();
+    }
   });
 
   it("C33 forgets acknowledged commands after a day, and never what is held", async () => {
