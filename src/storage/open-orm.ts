@@ -19,7 +19,7 @@ import { Migration0001FirstSchema } from "./migrations/migration-0001-first-sche
 const migrationsList = [{ name: "0001-first-schema", class: Migration0001FirstSchema }];
 
 /** Size of the write-ahead log, in pages of 4 KiB, at which it is copied to the main file. */
-const checkpointPages = 4_096;
+const checkpointPages = 8_192;
 const cacheKib = 65_536;
 
 /**
