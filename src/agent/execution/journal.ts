@@ -76,6 +76,7 @@ export class Journal {
 
   /** Commands whose results nobody has acknowledged, oldest first. */
   held(): JournalRow[] {
+    if (this.#flushingLater !== undefined) this.#flush();
     return this.#reading((database) => database.inState("ended")) ?? [];
   }
 

@@ -142,6 +142,10 @@ describe("the journal of an agent", () => {
       timers.tick(200);
       assert.equal(journal.find("b")?.state, "acknowledged");
       await second;
+      await journal.finish("c", bytes("done"), false);
+      const third = journal.acknowledge(["c"]);
+      assert.deepEqual(journal.held(), []);
+      await third;
       assert.equal(timers.countTimers(), 0);
     } finally {
       timers.restore();
