@@ -7,6 +7,7 @@ import { Health } from "../gen/grpc/health/v1/health_pb.js";
 import { systemClock } from "../resilience/clock.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { Admission } from "./admission.ts";
+import { maxTimeoutMs } from "./call-timeout.ts";
 import { admissionInterceptor } from "./admission-interceptor.ts";
 import { type ApiLimits, defaultApiLimits } from "./api-limits.ts";
 import type { Authenticate } from "./caller.ts";
@@ -63,9 +64,6 @@ export interface ApiServer {
   /** Ends everything at once; also after or amid a drain, and twice. Leaves no socket and no timer. */
   close(): Promise<void>;
 }
-
-// The longest that a timer of Node can hold; a longer timeout would end a call at once.
-const maxTimeoutMs = 2_147_483_647;
 
 /** Serves the API: Connect, gRPC and gRPC-Web on one port, with health and reflection. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {

@@ -7,6 +7,7 @@ import type {
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
 import type { Logger } from "pino";
+import { shortenTimeout } from "./call-timeout.ts";
 import type { Admission } from "./admission.ts";
 import { callerKey, peerAddressKey, refusalKey } from "./caller.ts";
 import { unexpected } from "./connect-error.ts";
@@ -73,12 +74,13 @@ async function serve(
     sendProblem(response, 400, { code: "invalid_argument", message });
     return;
   }
+  shortenTimeout(universal.header);
   const closed = closeOf(response);
+  leaveUnread(request, response);
   const admitted = await admission.admit(handler.method, universal.header, address);
   values.set(callerKey, admitted.caller);
   if (admitted.kind === "refused") {
     values.set(refusalKey, { reason: admitted.reason });
-    leaveUnread(request, response);
     universal = withoutBody(universal);
   } else {
     void closed.then(admitted.leave);

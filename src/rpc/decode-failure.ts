@@ -5,17 +5,15 @@ import type {
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
 
-// How connect begins the text of its error for a body that is not the protobuf message that it should be.
-const decodeFailure = "parse binary: ";
+// How connect begins the text of its error for a body that is not the protobuf message that it should be, or not compressed as it says.
+const decodeFailures = ["parse binary: ", "decompression failed"];
 const trailerFlag = 0x80;
 const envelopeHeadBytes = 5;
 
 /** Whether an error says that the caller's bytes do not decode. */
 export function isDecodeFailure(error: unknown): error is ConnectError {
   return (
-    error instanceof ConnectError &&
-    error.code === Code.Internal &&
-    error.rawMessage.startsWith(decodeFailure)
+    error instanceof ConnectError && error.code === Code.Internal && tellsDecodeFailure(error.rawMessage)
   );
 }
 
@@ -40,11 +38,15 @@ export async function answerOf(
   return answer.status === 500 ? amendedConnect(answer, answer.body) : answer;
 }
 
+function tellsDecodeFailure(message = ""): boolean {
+  return decodeFailures.some((beginning) => message.startsWith(beginning));
+}
+
 async function* amendingGrpc(body: AsyncIterable<Uint8Array>, trailer: Headers | undefined) {
   yield* body;
   // Complete only now.
   const message = decodeURIComponent(trailer?.get("grpc-message") ?? "");
-  if (trailer?.get("grpc-status") === `${Code.Internal}` && message.startsWith(decodeFailure)) {
+  if (trailer?.get("grpc-status") === `${Code.Internal}` && tellsDecodeFailure(message)) {
     trailer.set("grpc-status", `${Code.InvalidArgument}`);
   }
 }
@@ -56,7 +58,7 @@ async function* amendedGrpcWeb(body: AsyncIterable<Uint8Array>) {
 function amendedTrailers(envelope: Uint8Array): Uint8Array {
   const trailers = new TextDecoder().decode(envelope.subarray(envelopeHeadBytes));
   const message = /^grpc-message: *(.*?)\r?$/im.exec(trailers)?.[1] ?? "";
-  if (!decodeURIComponent(message).startsWith(decodeFailure)) return envelope;
+  if (!tellsDecodeFailure(decodeURIComponent(message))) return envelope;
   const amended = Buffer.from(trailers.replace(/^(grpc-status: *)13(\r?)$/im, `$1${Code.InvalidArgument}$2`));
   const head = Buffer.from([trailerFlag, 0, 0, 0, 0]);
   head.writeUInt32BE(amended.byteLength, 1);
@@ -69,7 +71,7 @@ async function amendedConnect(
 ): Promise<UniversalServerResponse> {
   const bytes = Buffer.concat(await Array.fromAsync(body));
   const problem = problemIn(bytes);
-  if (problem?.message?.startsWith(decodeFailure) !== true) return { ...answer, body: once(bytes) };
+  if (!tellsDecodeFailure(problem?.message)) return { ...answer, body: once(bytes) };
   const amended = Buffer.from(JSON.stringify({ ...problem, code: "invalid_argument" }));
   const header = new Headers(answer.header);
   header.set("content-length", `${amended.byteLength}`);

@@ -1,6 +1,7 @@
 import { constants } from "node:http2";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import type { HttpRequest, HttpResponse } from "./http-port.ts";
+import { responseSink } from "./response-sink.ts";
 
 // What would be used to read the body that is not read.
 const bodyHeaders = ["content-encoding", "content-length", "connect-content-encoding", "grpc-encoding"];
@@ -31,17 +32,24 @@ async function* once(bytes: Uint8Array) {
 const lingerMs = 1_000;
 
 /**
- * After the answer, takes no more of the request's body than what is on its way: ends a stream of HTTP/2, and a connection of HTTP/1.1 whose
- * client does not stop within a second.
+ * After the answer, whoever gives it, takes no more of the request's body than what is on its way: a second later it ends the stream of
+ * HTTP/2, or the connection of HTTP/1.1, of a client that still sends.
  */
 export function leaveUnread(request: HttpRequest, response: HttpResponse): void {
-  response.once("finish", () => {
-    if ("stream" in request) {
-      if (!request.complete) request.stream.close(constants.NGHTTP2_NO_ERROR);
-    } else if (!request.complete) {
-      const timer = setTimeout(() => request.socket.destroy(), lingerMs).unref();
-      request.once("close", () => clearTimeout(timer));
-      request.resume();
-    }
+  // A reader that gives up in the middle closes the request, which then knows its socket no more.
+  const { socket } = request;
+  const stream = "stream" in request ? request.stream : undefined;
+  const end = () => (stream === undefined ? socket.destroy() : stream.close(constants.NGHTTP2_NO_ERROR));
+  responseSink(response).once("finish", () => {
+    if (stream === undefined ? request.complete : stream.readableEnded || stream.closed) return;
+    const timer = setTimeout(end, lingerMs).unref();
+    const stop = () => {
+      clearTimeout(timer);
+      request.off("end", stop);
+      (stream ?? socket).off("close", stop);
+    };
+    request.on("end", stop);
+    (stream ?? socket).on("close", stop);
+    if (stream === undefined) request.resume();
   });
 }

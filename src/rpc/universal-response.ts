@@ -1,6 +1,7 @@
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Logger } from "pino";
 import type { HttpResponse } from "./http-port.ts";
+import { responseSink } from "./response-sink.ts";
 
 /**
  * Writes what a handler answers, as fast as the client reads. Resolves when all is handed over, or when the client
@@ -37,17 +38,18 @@ export async function writeResponse(
  * it is memory.
  */
 async function taken(response: HttpResponse, event: "drain" | "finish", slowClientMs: number): Promise<void> {
-  if (response.destroyed || (event === "finish" && response.writableFinished)) return;
+  const sink = responseSink(response);
+  if (response.destroyed || sink.destroyed || (event === "finish" && sink.writableFinished)) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(() => response.destroy(), slowClientMs).unref();
-  response.on(event, resolve);
-  response.on("close", resolve);
+  sink.on(event, resolve);
+  sink.on("close", resolve);
   try {
     await promise;
   } finally {
     clearTimeout(timer);
-    response.off(event, resolve);
-    response.off("close", resolve);
+    sink.off(event, resolve);
+    sink.off("close", resolve);
   }
 }
 
