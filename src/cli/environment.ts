@@ -1,9 +1,12 @@
 import type { Clock } from "../resilience/clock.ts";
 import { systemClock } from "../resilience/clock.ts";
 
-/** Where text goes. `write` may be called after the reader has gone; then nothing happens. */
+/** Where text goes, and bytes. `write` may be called after the reader has gone; then nothing happens. */
 export interface TextOutput {
-  write(text: string): unknown;
+  /** False: the reader is behind, wait for `drain`. */
+  write(text: string | Uint8Array): unknown;
+  once?(event: "drain", listener: () => void): unknown;
+  off?(event: "drain", listener: () => void): unknown;
 }
 
 /** All that a command line sees of its surroundings. Only `src/bin` makes one of a real process. */

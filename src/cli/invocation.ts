@@ -1,3 +1,4 @@
+import { styleText } from "node:util";
 import type { Command } from "commander";
 import { createFairlead } from "../client/create-fairlead.ts";
 import type { Fairlead } from "../client/create-fairlead.ts";
@@ -12,6 +13,9 @@ import type { Paint } from "./output/paint.ts";
 
 /** Where the API listens unless somebody says otherwise. */
 export const defaultApiServer = "https://127.0.0.1:7080";
+
+/** Colours that tell things apart. */
+export type Colour = "cyan" | "yellow" | "green" | "magenta" | "blue" | "red";
 
 /** What every command that calls the API can be told. */
 export interface ClientOptions {
@@ -50,6 +54,11 @@ export class Invocation {
   /** The signal for every call: it aborts when the person wants an end. */
   get call(): { readonly signal: AbortSignal } {
     return { signal: this.environment.signal };
+  }
+
+  /** Colours text, where colours are wanted, to tell things apart that mean the same. */
+  colour(name: Colour, text: string): string {
+    return wantsColours(this.environment) ? styleText(name, text, { validateStream: false }) : text;
   }
 
   /** Whether something was reported with `fail`. */

@@ -15,6 +15,7 @@ import { addEventsCommand } from "./commands/events.ts";
 import { addHostsCommand } from "./commands/hosts.ts";
 import { addInspectCommand } from "./commands/inspect.ts";
 import { addKeysCommand } from "./commands/keys.ts";
+import { addLogsCommand } from "./commands/logs.ts";
 import { addPsCommand } from "./commands/ps.ts";
 import { addRenameCommand } from "./commands/rename.ts";
 import { addTokenCommand } from "./commands/token.ts";
@@ -53,6 +54,7 @@ const clientCommands: readonly AddCommand[] = [
   addRenameCommand,
   addRmCommand,
   addInspectCommand,
+  addLogsCommand,
 ];
 const fleetCommands: readonly AddCommand[] = [
   addHostsCommand,
@@ -159,6 +161,7 @@ Examples:
   fairlead ps                          what runs, on all hosts
   fairlead stop web                    wherever "web" is
   fairlead create --start --name web nginx
+  fairlead logs -f web                 what it writes
   fairlead events --follow             what happens
 
 Settings: FAIRLEAD_SERVER, FAIRLEAD_API_KEY, FAIRLEAD_KEY_FILE, FAIRLEAD_DATA, FAIRLEAD_TOKEN, NO_COLOR.

@@ -6,6 +6,7 @@ import { ApiKeyService } from "../../src/gen/fairlead/access/v1/api_key_service_
 import { Role } from "../../src/gen/fairlead/access/v1/role_pb.js";
 import { CommandService } from "../../src/gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
+import { LogService } from "../../src/gen/fairlead/container/v1/log_service_pb.js";
 import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -16,6 +17,7 @@ import { HealthStates } from "../../src/rpc/health.ts";
 /** What the API that a command line is tried against answers. What is left out is not implemented. */
 export interface Answers {
   readonly containers?: Partial<ServiceImpl<typeof ContainerService>>;
+  readonly logs?: Partial<ServiceImpl<typeof LogService>>;
   readonly hosts?: Partial<ServiceImpl<typeof HostService>>;
   readonly tokens?: Partial<ServiceImpl<typeof RegistrationTokenService>>;
   readonly keys?: Partial<ServiceImpl<typeof ApiKeyService>>;
@@ -54,6 +56,7 @@ export async function serveAnswers(
     routes: (router) =>
       router
         .service(ContainerService, answers.containers ?? {})
+        .service(LogService, answers.logs ?? {})
         .service(HostService, answers.hosts ?? {})
         .service(RegistrationTokenService, answers.tokens ?? {})
         .service(ApiKeyService, answers.keys ?? {})

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
 import { killPrograms, runProgram } from "../cli/process.ts";
 import { fleetImage } from "./fleet-engine.ts";
 import { type FleetKit, main } from "./fleet-kit.ts";
@@ -24,6 +25,15 @@ export function commandLineTests(kit: FleetKit): void {
     await said("rm", name);
     assert.equal(await kit.trueState({ id, name }), undefined);
     await fleet.untilTrue(main, engine);
+  });
+
+  it("O11 O12 a person reads a log byte for byte", async () => {
+    const { id, name } = await kit.make({
+      command: ["sh", "-c", "printf 'one\\n\\000\\377\\n'; echo two >&2; printf end"],
+    });
+    await kit.fleet.untilContainer(id, ({ state }) => state === ContainerState.EXITED);
+    const { code, stdout, stderr } = await run("logs", `${main}/${name}`);
+    assert.deepEqual([code, stdout, stderr], [0, "one\n\0\ufffd\nend", "two\n"]);
   });
 
   it("O06 O10 a person reads why something was refused, with its reason and the command's id", async () => {
