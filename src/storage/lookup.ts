@@ -5,3 +5,19 @@
 export function canBeStored(...texts: readonly (string | undefined)[]): boolean {
   return !texts.some((text) => text?.includes("\0"));
 }
+
+/** A place in a list that begins with what was created last. */
+export interface CreationPlace {
+  readonly createTime: number;
+  readonly id: string;
+}
+
+/** The order of such a list. */
+export const newestFirst = { createTime: "desc", id: "desc" } as const;
+
+/** What comes after a place in it; everything without one. */
+export function createdBefore(place: CreationPlace | undefined) {
+  if (place === undefined) return {};
+  const { createTime, id } = place;
+  return { $or: [{ createTime: { $lt: createTime } }, { createTime, id: { $lt: id } }] };
+}

@@ -2,7 +2,7 @@ import type { EntityManager } from "@mikro-orm/sqlite";
 import type { ApiKeyRepository } from "./api-key-repository.ts";
 import type { Database } from "./database.ts";
 import { ApiKeyEntity, type ApiKeyRow } from "./entities/api-key.ts";
-import { canBeStored } from "./lookup.ts";
+import { canBeStored, createdBefore, type CreationPlace, newestFirst } from "./lookup.ts";
 import { apiKeyFromRow } from "./record-from-row.ts";
 import type { ApiKeyRecord, NewEvent } from "./records.ts";
 import { RowWriter } from "./row-writer.ts";
@@ -64,24 +64,12 @@ export class OrmApiKeyRepository implements ApiKeyRepository {
     return row === null ? undefined : apiKeyFromRow(row);
   }
 
-  async list(
-    before: { readonly createTime: number; readonly id: string } | undefined,
-    limit: number,
-  ): Promise<ApiKeyRecord[]> {
+  async list(before: CreationPlace | undefined, limit: number): Promise<ApiKeyRecord[]> {
     if (!canBeStored(before?.id)) {
       return [];
     }
-    const where =
-      before === undefined
-        ? {}
-        : {
-            $or: [
-              { createTime: { $lt: before.createTime } },
-              { createTime: before.createTime, id: { $lt: before.id } },
-            ],
-          };
     const rows = await this.#database.read((em) =>
-      em.find(ApiKeyEntity, where, { orderBy: { createTime: "desc", id: "desc" }, limit }),
+      em.find(ApiKeyEntity, createdBefore(before), { orderBy: newestFirst, limit }),
     );
     return rows.map(apiKeyFromRow);
   }

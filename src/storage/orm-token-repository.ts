@@ -1,6 +1,6 @@
 import type { Database } from "./database.ts";
 import { RegistrationTokenEntity, type RegistrationTokenRow } from "./entities/registration-token.ts";
-import { canBeStored } from "./lookup.ts";
+import { canBeStored, createdBefore, type CreationPlace, newestFirst } from "./lookup.ts";
 import { tokenFromRow } from "./record-from-row.ts";
 import type { NewEvent, TokenRecord } from "./records.ts";
 import { RowWriter } from "./row-writer.ts";
@@ -37,24 +37,12 @@ export class OrmTokenRepository implements TokenRepository {
     });
   }
 
-  async list(
-    before: { readonly createTime: number; readonly id: string } | undefined,
-    limit: number,
-  ): Promise<TokenRecord[]> {
+  async list(before: CreationPlace | undefined, limit: number): Promise<TokenRecord[]> {
     if (!canBeStored(before?.id)) {
       return [];
     }
-    const where =
-      before === undefined
-        ? {}
-        : {
-            $or: [
-              { createTime: { $lt: before.createTime } },
-              { createTime: before.createTime, id: { $lt: before.id } },
-            ],
-          };
     const rows = await this.#database.read((em) =>
-      em.find(RegistrationTokenEntity, where, { orderBy: { createTime: "desc", id: "desc" }, limit }),
+      em.find(RegistrationTokenEntity, createdBefore(before), { orderBy: newestFirst, limit }),
     );
     return rows.map(tokenFromRow);
   }
