@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { memoryUsage } from "node:process";
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { type EngineKit, refused, settled } from "./engine-kit.ts";
 import { exec, execSpec, OutputReader, toEnd } from "./engine-process-kit.ts";
@@ -134,8 +135,11 @@ export function execTests(kit: EngineKit): void {
     const process = await exec(kit, id, ["sh", "-c", "yes 'a line of a flood'"]);
     const reader = new OutputReader(process);
     await reader.until("a line of a flood\n");
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = memoryUsage.rss();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const growth = memoryUsage.rss() - before;
     await process.kill();
+    assert.ok(growth < 64 * 1024 * 1024, `memory grew by ${growth} bytes for a reader that does not read`);
     assert.equal(await process.exitCode(neverAborted), 137);
     assert.deepEqual(await kit.harness.processesOf(id), ["sleep 600"]);
     await settled(async () => kit.harness.openStreams() === 0);
@@ -185,6 +189,22 @@ export function execTests(kit: EngineKit): void {
     await refused(exec(kit, id, []), "INVALID_ARGUMENT", "");
     const reason = new Error("enough");
     await assert.rejects(kit.engine.exec(id, execSpec(["true"]), AbortSignal.abort(reason)), reason);
+  });
+
+  it("O13 the signal of a start covers the start only, for a process and for who is attached", async () => {
+    const abort = new AbortController();
+    const { id } = await kit.run({ command: ["cat"], stdinOpen: true });
+    const started = [
+      await kit.engine.exec(id, execSpec(["cat"], { stdin: true }), abort.signal),
+      await kit.engine.attach(id, { stdin: true }, abort.signal),
+    ];
+    abort.abort(new Error("the start is over"));
+    for (const process of started) {
+      const told = toEnd(process);
+      await process.write(Buffer.from("still here"));
+      await process.closeInput();
+      assert.deepEqual(await told, { stdout: "still here", stderr: "", exitCode: 0 });
+    }
   });
 
   it("O13 an abort ends the wait for an exit code with the signal's reason, and nothing else", async () => {

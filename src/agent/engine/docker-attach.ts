@@ -1,5 +1,5 @@
 import { FleetError } from "../../domain/errors.ts";
-import { linkSignal, neverAborted, untilAborted } from "../../resilience/signals.ts";
+import { untilAborted } from "../../resilience/signals.ts";
 import { signalsAreForExecs } from "./attached-signals.ts";
 import type { DockerConnection } from "./docker-connection.ts";
 import { detachKeys } from "./detach-keys.ts";
@@ -48,11 +48,12 @@ async function openWait(
   { Id: id, State: state }: DockerInspection,
   signal: AbortSignal,
 ): Promise<Wait> {
-  const waiting = linkSignal(neverAborted);
-  const begin = linkSignal(signal);
+  // It goes on after the start, which is all that the signal covers.
+  const waiting = new AbortController();
   const onAbort = () => waiting.abort(signal.reason);
-  begin.signal.addEventListener("abort", onAbort, { once: true });
+  signal.addEventListener("abort", onAbort, { once: true });
   try {
+    signal.throwIfAborted();
     // One that has not been started yet counts as not running: its next end is meant.
     const condition = state?.Running ? "not-running" : "next-exit";
     const response = await connection.open(
@@ -64,8 +65,7 @@ async function openWait(
     exitCode.catch(() => {});
     return { exitCode, release: () => waiting.abort(new Error("nobody is attached any more")) };
   } finally {
-    begin.signal.removeEventListener("abort", onAbort);
-    begin.release();
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -249,13 +249,17 @@ class DockerExec implements EngineProcess {
       return clock.sleep(lookSoonMs, signal);
     }
     const waiting = linkSignal(signal);
-    const timer = clock.sleep(lookAgainMs, waiting.signal);
+    const forget = this.#stream.whenOver(() => waiting.abort(new Error("the output has ended")));
     try {
-      await Promise.race([this.#stream.ended, timer]);
+      await clock.sleep(lookAgainMs, waiting.signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!this.#stream.over) {
+        throw error;
+      }
     } finally {
-      waiting.abort(new Error("the wait is over"));
+      forget();
       waiting.release();
-      timer.catch(() => {});
     }
   }
 }

@@ -11,9 +11,7 @@ const endOfTransmission = Uint8Array.of(4);
 export class DockerStream {
   /** As `EngineProcess.output` says. */
   readonly output: AsyncIterable<OutputPiece>;
-  /** Resolves when the engine, or we, have ended the output. */
-  readonly ended: Promise<void>;
-  /** Whether `ended` has resolved. */
+  /** Whether the engine, or we, have ended the output. */
   over = false;
   readonly #socket: Socket;
   readonly #tty: boolean;
@@ -26,13 +24,15 @@ export class DockerStream {
     this.#tty = options.tty;
     this.#address = options.address;
     this.output = this.#read();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.ended = promise;
-    const end = () => {
+    this.whenOver(() => {
       this.over = true;
-      resolve();
-    };
-    socket.once("end", end).once("close", end);
+    });
+  }
+
+  /** Calls back, maybe more than once, when the output ends. Returns how to take that back. */
+  whenOver(listener: () => void): () => void {
+    this.#socket.once("end", listener).once("close", listener);
+    return () => this.#socket.off("end", listener).off("close", listener);
   }
 
   /** Resolves when there is room for more. What nobody takes any more is dropped. */

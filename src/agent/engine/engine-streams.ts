@@ -33,7 +33,7 @@ export interface OutputPiece {
 export interface EngineProcess {
   /**
    * What it writes, in the order in which the engine tells. Ends when the process has closed its outputs. To be read by one
-   * reader, once; not reading slows the process down. With a TTY all is stdout. Rejects with `ENGINE_UNAVAILABLE` when the
+   * reader, once; not reading slows the process down, leaving the loop lets go of the connection. With a TTY all is stdout. Rejects with `ENGINE_UNAVAILABLE` when the
    * engine goes away, where that can be seen; otherwise it ends, and `exitCode` says it.
    */
   readonly output: AsyncIterable<OutputPiece>;
