@@ -165,9 +165,10 @@ export function execTests(kit: EngineKit): void {
 
   it("O13 D03 a caller whose connection is cut kills the process all the same", async () => {
     const { id } = await kit.run();
-    const process = await exec(kit, id, ["sh", "-c", "echo up; sleep 0.5; echo to nobody; sleep 600"]);
+    const script = "echo up; sleep 0.5; echo to nobody; sleep 600";
+    const process = await exec(kit, id, ["sh", "-c", script], { tty: true });
     for await (const { data } of process.output) {
-      assert.equal(Buffer.from(data).toString(), "up\n");
+      assert.equal(Buffer.from(data).toString(), "up\r\n");
       break;
     }
     // Docker hears of the cut when it has something to tell, and then knows nothing of the process any more.
