@@ -14,6 +14,7 @@ import { findOwnContainerId } from "./execution/own-container.ts";
 import { PolicyFile } from "./execution/policy/policy-file.ts";
 import { recoverCommands } from "./execution/recovery.ts";
 import { SelfProtection } from "./execution/self-protection.ts";
+import { CertificateFile } from "./identity/certificate-file.ts";
 import { IdentityFile } from "./identity/identity-file.ts";
 import { TrustStore } from "./identity/trust-store.ts";
 import { ContainerMirror } from "./inventory/container-mirror.ts";
@@ -58,8 +59,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const identity = await IdentityFile.open(dataDir, logger);
     checkToken(config, identity);
     const trust = await TrustStore.open(config.dataDir);
+    const certificate = await CertificateFile.open(config.dataDir, logger);
     journal = await Journal.open({ dataDir, clock, logger });
-    return new Agent(await roomsFrom(config, { policy, identity, trust, journal }), lock);
+    return new Agent(await roomsFrom(config, { policy, identity, trust, certificate, journal }), lock);
   } catch (error) {
     journal?.close();
     lock?.release();
@@ -86,7 +88,8 @@ export async function* examineAgent(
   const config = agentConfigFrom(options);
   const identity = await IdentityFile.open(config.dataDir, config.logger);
   const trust = await TrustStore.open(config.dataDir);
-  yield* examine({ config, identity, trust }, signal);
+  const certificate = await CertificateFile.open(config.dataDir, config.logger);
+  yield* examine({ config, identity, trust, certificate }, signal);
 }
 
 type Rooms = SessionRooms & { readonly recover: (signal: AbortSignal) => Promise<void> };
@@ -158,7 +161,7 @@ class Agent implements RunningAgent {
 
 async function roomsFrom(
   config: AgentConfig,
-  kept: Pick<Rooms, "policy" | "identity" | "trust" | "journal">,
+  kept: Pick<Rooms, "policy" | "identity" | "trust" | "certificate" | "journal">,
 ): Promise<Rooms> {
   const { identity, journal, policy } = kept;
   const { clock, engine, limits, logger, random } = config;
@@ -175,7 +178,7 @@ async function roomsFrom(
   const streams = new DataStreams({
     server: config.server,
     identity,
-    secure: (signal) => channelCredentials(config, kept.trust, signal),
+    secure: (signal) => channelCredentials(config, kept, signal),
     wheel: timers,
     maxStreams: limits.streams,
     logger,

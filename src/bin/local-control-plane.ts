@@ -49,6 +49,7 @@ export async function startLocalControlPlane(
     tls,
     access: "keys",
     ...(oidc === undefined ? {} : { oidc }),
+    ...(options.agentMtls === undefined ? {} : { agentMtls: options.agentMtls }),
     agentsListen: options.agentsListen ?? { host: plaintext ? "127.0.0.1" : "0.0.0.0", port: 7443 },
     apiListen: options.apiListen,
     apiLimits: apiLimitsFrom(options),

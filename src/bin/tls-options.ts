@@ -8,6 +8,7 @@ export interface TlsOptions {
   readonly tlsKey?: string;
   readonly advertise?: readonly string[];
   readonly insecure?: boolean;
+  readonly agentMtls?: "require" | "offer";
 }
 
 /** Gives a command the settings of a control plane's certificate. */
@@ -28,6 +29,15 @@ export function addTlsOptions(command: Command): Command {
       ).env("FAIRLEAD_TLS_CERT"),
     )
     .addOption(new Option("--tls-key <file>", "its private key, PEM").env("FAIRLEAD_TLS_KEY"))
+    .addOption(
+      new Option(
+        "--agent-mtls [mode]",
+        "give agents certificates for TLS, and require them (offer: do not require them yet)",
+      )
+        .env("FAIRLEAD_AGENT_MTLS")
+        .choices(["require", "offer"])
+        .preset("require"),
+    )
     .option(
       "--insecure",
       "plaintext, for use behind something that ends TLS (env: FAIRLEAD_INSECURE=true); said at every start",

@@ -36,6 +36,11 @@ export interface ControlPlaneConfig {
   /** Default: own. */
   readonly tls?: TlsConfig;
   /**
+   * Whether agents get certificates for their TLS connections from an authority of the control plane's own. "require": a reconnection without one is
+   * refused. "offer": it is not, so that agents that were enrolled before get one. Needs `tls`. Default: they get none.
+   */
+  readonly agentMtls?: "require" | "offer";
+  /**
    * Who may call the API. "keys": whoever shows an API key, or a token of `oidc`; the first start writes a key of an admin to
    * "admin.key" in the data folder. "open": whoever reaches it, for loopback addresses only. Default: keys.
    */

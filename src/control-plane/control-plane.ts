@@ -109,7 +109,8 @@ async function open(
   const agents = await startAgentsListener({
     ...agentsListen,
     tls: rooms.tls,
-    take: (call, disconnect) => streams.take(call, disconnect),
+    asksForCertificate: rooms.agentTls.certificates !== undefined,
+    take: (call, disconnect, certificate) => streams.take(call, disconnect, certificate),
     takeData: (call, disconnect) => rooms.dataStreams.take(call, disconnect),
   }).catch((error: unknown) => {
     throw listenFailure(error, agentsListen, "--agents-listen");

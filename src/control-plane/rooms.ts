@@ -5,6 +5,7 @@ import { TimerWheel } from "../resilience/timer-wheel.ts";
 import { HealthStates } from "../rpc/health.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Access } from "./access/access.ts";
+import { AgentCertificates } from "./certificates/agent-certificates.ts";
 import { openCertificateFiles } from "./certificates/certificate-files.ts";
 import { OwnAuthority } from "./certificates/own-authority.ts";
 import type { TlsIdentity } from "./certificates/tls-identity.ts";
@@ -18,6 +19,7 @@ import { EventLog } from "./events/event-log.ts";
 import { FleetInventory } from "./inventory/fleet-inventory.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { AuthorityNews } from "./session/authority-news.ts";
+import { CertificateIssuance } from "./session/certificate-issuance.ts";
 import { AgentStreams } from "./session/agent-streams.ts";
 import { KeyRotations } from "./session/key-rotations.ts";
 import { Reception } from "./session/reception.ts";
@@ -55,9 +57,10 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
   const commands = await furnishCommands(foundation, inventory);
   const access = new Access({ ...foundation, mode: config.access ?? "keys", oidc: config.oidc, dataDir });
   const caDigest = () => tls?.authorityDigest ?? noCaDigest;
+  const agentTls = await openAgentTls(config, tls, clock);
   const authority = tls instanceof OwnAuthority ? tls : undefined;
   const authorityNews = new AuthorityNews({ authority, sessions: commands.sessions });
-  const agents = furnishSessions(foundation, inventory, { ...commands, authorityNews });
+  const agents = furnishSessions(foundation, inventory, { ...commands, authorityNews, ...agentTls });
   const retention = new Retention({
     ...foundation,
     settings: { ...defaultRetention, ...config.retention },
@@ -71,6 +74,7 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
     tls,
     authority,
     authorityNews,
+    agentTls,
     access,
     keys: access.keys,
     inventory,
@@ -92,6 +96,28 @@ async function openTls(
     case "off":
       return undefined;
   }
+}
+
+/** Who signs agents' certificates: the authority that the server has, or, beside a certificate of the operator's, one for this alone. */
+async function openAgentTls(
+  { agentMtls, dataDir, logger }: ControlPlaneConfig,
+  tls: TlsIdentity | undefined,
+  clock: Clock,
+): Promise<{ readonly certificates?: AgentCertificates; readonly close: () => void }> {
+  if (agentMtls === undefined) return { close: () => undefined };
+  if (tls === undefined) {
+    throw new FleetError("INVALID_ARGUMENT", "mutual TLS for agents (--agent-mtls) needs TLS, which is off");
+  }
+  const required = agentMtls === "require";
+  if (tls instanceof OwnAuthority) {
+    return {
+      certificates: new AgentCertificates({ authority: tls, required, clock }),
+      close: () => undefined,
+    };
+  }
+  const authority = await OwnAuthority.open({ folder: `${dataDir}/tls`, advertise: [], clock, logger });
+  const certificates = new AgentCertificates({ authority, required, clock });
+  return { certificates, close: () => authority.close() };
 }
 
 async function inventoryFrom(storage: Storage): Promise<FleetInventory> {
@@ -139,7 +165,15 @@ type Commands = Awaited<ReturnType<typeof furnishCommands>>;
 function furnishSessions(
   foundation: Foundation,
   inventory: FleetInventory,
-  { sessions, dispatcher, authorityNews }: Commands & { readonly authorityNews: AuthorityNews },
+  {
+    sessions,
+    dispatcher,
+    authorityNews,
+    certificates,
+  }: Commands & {
+    readonly authorityNews: AuthorityNews;
+    readonly certificates?: AgentCertificates;
+  },
 ) {
   const { config, metrics, logger } = foundation;
   const replaced = new FleetError("AGENT_REVOKED", "the host was enrolled again, with another agent");
@@ -155,6 +189,7 @@ function furnishSessions(
   const rotations = new KeyRotations({ ...foundation, sessions });
   const settings = { ...defaultSessionSettings, ...config.session };
   const reception = new Reception({ ...foundation, settings });
+  const issuance = certificates && new CertificateIssuance({ ...foundation, certificates, sessions });
   const streams = new AgentStreams({
     ...foundation,
     enrolment,
@@ -164,6 +199,8 @@ function furnishSessions(
     traffic: dispatcher,
     rotations,
     authorityNews,
+    certificates,
+    issuance,
     settings,
     observer: metrics.sessions,
   });
@@ -174,7 +211,7 @@ function furnishSessions(
     dispatcher,
     settings: { ...defaultStreamSettings, ...config.streams },
   });
-  return { rotations, streams, dataStreams };
+  return { rotations, issuance, streams, dataStreams };
 }
 
 function follow(

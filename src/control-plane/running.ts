@@ -66,6 +66,7 @@ export class Running {
     await rooms.access.close();
     await rooms.retention.close();
     rooms.tls?.close();
+    rooms.agentTls.close();
     rooms.wheel.clear();
     await rooms.storage.close();
     lock.release();

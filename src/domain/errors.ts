@@ -64,6 +64,7 @@ export const reasonTraits = {
   INVALID_RESULT: final,
   // The authority
   AUTHORITY_NOT_READY: final,
+  CERTIFICATE_REQUIRED: final,
   // Sessions
   AGENT_REVOKED: final,
   SESSION_SUPERSEDED: final,

@@ -1,5 +1,6 @@
+import type { X509Certificate } from "node:crypto";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
 import { gather } from "./gather.ts";
 import { OpenSet } from "./open-set.ts";
 import { type TlsSource, tlsPolicy } from "./tls-source.ts";
@@ -12,6 +13,8 @@ export interface ConnectionPortOptions {
   readonly tls?: TlsSource | undefined;
   /** The protocol that both sides must agree on where there is TLS, for example "h2". */
   readonly protocol: string;
+  /** Whether peers are asked for a certificate. It is not verified, and not needed: who takes the connection looks at it. */
+  readonly asksForCertificate?: boolean;
   /** How long the TLS handshake may take. */
   readonly handshakeTimeoutMs: number;
   /** How many connections may be open. */
@@ -28,6 +31,8 @@ export interface ConnectionPort {
   readonly connectionCount: number;
   /** Cuts the connection from there, "address:port", if there is one. */
   disconnect(peer: string): void;
+  /** The certificate that the peer there, "address:port", showed and has the private key of. Verified by nobody. */
+  certificateOf(peer: string): X509Certificate | undefined;
   /** Takes no new connection. */
   stopAccepting(): void;
   /** Resolves as soon as no connection is open. */
@@ -43,7 +48,8 @@ const backlog = 8_192;
 /** Opens a port. Rejects with the system's error when it cannot be listened on. */
 export async function openConnectionPort(options: ConnectionPortOptions): Promise<ConnectionPort> {
   const sockets = new OpenSet<Socket>();
-  const secure = options.tls === undefined ? undefined : withTls(options, options.tls);
+  const certificates = new Map<string, X509Certificate>();
+  const secure = options.tls === undefined ? undefined : withTls(options, options.tls, certificates);
   const { onConnection } = options;
   const handOn =
     secure === undefined ? onConnection : (socket: Socket) => void secure.emit("connection", socket);
@@ -69,9 +75,10 @@ export async function openConnectionPort(options: ConnectionPortOptions): Promis
     },
     disconnect(peer) {
       for (const socket of sockets) {
-        if (`${socket.remoteAddress}:${socket.remotePort}` === peer) socket.destroy();
+        if (placeOf(socket) === peer) socket.destroy();
       }
     },
+    certificateOf: (peer) => certificates.get(peer),
     stopAccepting,
     emptied: () => sockets.emptied(),
     async close() {
@@ -83,17 +90,30 @@ export async function openConnectionPort(options: ConnectionPortOptions): Promis
   };
 }
 
-function withTls(options: ConnectionPortOptions, tls: TlsSource): TlsServer {
+function placeOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}:${remotePort}`;
+}
+
+function withTls(
+  options: ConnectionPortOptions,
+  tls: TlsSource,
+  certificates: Map<string, X509Certificate>,
+): TlsServer {
   const { protocol, handshakeTimeoutMs: handshakeTimeout, onConnection } = options;
+  const requestCert = options.asksForCertificate === true;
   const server = createTlsServer(
     {
       ...tlsPolicy,
       ...tls.current(),
       ALPNProtocols: [protocol],
       handshakeTimeout,
+      requestCert,
+      // Who has none yet is to get one, and who has a wrong one is to be told so.
+      rejectUnauthorized: false,
     },
     (socket) => {
       socket.on("error", () => undefined);
+      if (requestCert) keepCertificate(socket, certificates);
       // A peer that agreed on nothing would speak something else.
       if (socket.alpnProtocol === protocol) onConnection(socket);
       else socket.destroy();
@@ -102,6 +122,17 @@ function withTls(options: ConnectionPortOptions, tls: TlsSource): TlsServer {
   // A peer that gave up, or speaks no TLS: its connection is over, and that is all there is to it.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
+}
+
+function keepCertificate(socket: TLSSocket, certificates: Map<string, X509Certificate>): void {
+  const certificate = socket.getPeerX509Certificate();
+  const place = placeOf(socket);
+  if (certificate === undefined || socket.destroyed) return;
+  certificates.set(place, certificate);
+  // A later connection may come from the same place before this one's end is told.
+  socket.once("close", () => {
+    if (certificates.get(place) === certificate) certificates.delete(place);
+  });
 }
 
 function follow(server: TlsServer, tls: TlsSource): () => void {

@@ -54,6 +54,7 @@ export const statusOfReason = {
   INVALID_RESULT: Code.DataLoss,
   // The authority
   AUTHORITY_NOT_READY: Code.FailedPrecondition,
+  CERTIFICATE_REQUIRED: Code.FailedPrecondition,
   // Sessions
   AGENT_REVOKED: Code.PermissionDenied,
   SESSION_SUPERSEDED: Code.Aborted,

@@ -5,7 +5,10 @@ import { findHosts } from "./host-rows.ts";
 import type { HostFactsRecord } from "./records.ts";
 
 /** What an agent tells of its host in the middle of a session. */
-export type ToldFact = Pick<HostFactsRecord, "policy"> | Pick<HostFactsRecord, "authorities">;
+export type ToldFact =
+  | Pick<HostFactsRecord, "policy">
+  | Pick<HostFactsRecord, "authorities">
+  | Pick<HostFactsRecord, "certificate">;
 
 /** Puts something among a host's facts inside a transaction. False: the session with this epoch does not count any more. */
 export async function keepFact(

@@ -8,7 +8,13 @@ import { GroupCommit } from "./group-commit.ts";
 import { findHosts } from "./host-rows.ts";
 import { canBeStored } from "./lookup.ts";
 import { keepFact, type ToldFact } from "./keep-fact.ts";
-import type { EngineBanRecord, HostPolicyRecord, HostRecord, NewEvent } from "./records.ts";
+import type {
+  EngineBanRecord,
+  HostCertificateRecord,
+  HostPolicyRecord,
+  HostRecord,
+  NewEvent,
+} from "./records.ts";
 import {
   type BegunSession,
   type EndedSession,
@@ -86,6 +92,10 @@ export class OrmFleetRepository implements FleetRepository {
 
   keepAuthorities(agentId: string, epoch: number, authorities: readonly string[]): Promise<boolean> {
     return this.#keepFact(agentId, epoch, { authorities });
+  }
+
+  keepCertificate(agentId: string, epoch: number, certificate: HostCertificateRecord): Promise<boolean> {
+    return this.#keepFact(agentId, epoch, { certificate });
   }
 
   async #keepFact(agentId: string, epoch: number, fact: ToldFact): Promise<boolean> {

@@ -89,6 +89,15 @@ export interface HostFactsRecord {
   readonly policy?: HostPolicyRecord | undefined;
   /** The authorities that the agent trusts: SHA-256 of their public keys, in hex. Undefined: it has not said. */
   readonly authorities?: readonly string[] | undefined;
+  /** The certificate that the agent was given last, or showed in its latest session. */
+  readonly certificate?: HostCertificateRecord | undefined;
+}
+
+/** A certificate that an agent shows in its TLS connections. */
+export interface HostCertificateRecord {
+  readonly expireTime: number;
+  /** Who signed it: SHA-256 of the authority's public key, base64url. */
+  readonly authorityDigest: string;
 }
 
 /** A host together with its agent. */

@@ -8,6 +8,7 @@ import type {
   EngineBanRecord,
   EventRecord,
   HostFactsRecord,
+  HostCertificateRecord,
   HostPolicyRecord,
   HostRecord,
   NewEvent,
@@ -166,6 +167,8 @@ export interface FleetRepository {
   keepPolicy(agentId: string, epoch: number, policy: HostPolicyRecord): Promise<boolean>;
   /** Keeps which authorities a host's agent trusts, by their digests in hex, in the same way. */
   keepAuthorities(agentId: string, epoch: number, authorities: readonly string[]): Promise<boolean>;
+  /** Keeps which certificate a host's agent was given, in the same way. */
+  keepCertificate(agentId: string, epoch: number, certificate: HostCertificateRecord): Promise<boolean>;
   /** Marks every agent offline, for a control plane that begins. */
   markAllOffline(): Promise<void>;
   /** A page of hosts by name, then id, beginning after the given one. */

@@ -1,5 +1,11 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { Client, type ClientDuplexStream, credentials, type StatusObject } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  type StatusObject,
+} from "@grpc/grpc-js";
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import type { FleetError } from "../../src/domain/errors.ts";
 import {
@@ -18,9 +24,9 @@ export type HelloInit = MessageInitShape<typeof HelloSchema>;
 
 /** What a raw agent keeps over its streams. */
 export interface RawIdentity {
-  readonly privateKey: KeyObject;
+  privateKey: KeyObject;
   readonly publicKey: Uint8Array;
-  readonly engineId: string;
+  engineId: string;
   readonly journalId: Uint8Array;
   agentId: string;
 }
@@ -48,10 +54,13 @@ export class RawAgent {
   #waiting: (() => void)[] = [];
   #over = false;
 
-  /** Trusts this authority (PEM); without one it dials plaintext. */
-  constructor(port: number, identity = rawIdentity(), ca?: string) {
+  /** Trusts this authority (PEM), or has these credentials; without either it dials plaintext. */
+  constructor(port: number, identity = rawIdentity(), trust?: string | ChannelCredentials) {
     this.identity = identity;
-    const security = ca === undefined ? credentials.createInsecure() : credentials.createSsl(Buffer.from(ca));
+    const security =
+      typeof trust === "string"
+        ? credentials.createSsl(Buffer.from(trust))
+        : (trust ?? credentials.createInsecure());
     this.#client = new Client(`127.0.0.1:${port}`, security, {
       "grpc.use_local_subchannel_pool": 1,
     });

@@ -1,7 +1,16 @@
 import { FleetError } from "../../domain/errors.ts";
 
 /** What the doctor looks at, in the order in which one thing rests on another. */
-export type DiagnosisStage = "name" | "tcp" | "tls" | "authority" | "grpc" | "clock" | "identity" | "engine";
+export type DiagnosisStage =
+  | "name"
+  | "tcp"
+  | "tls"
+  | "authority"
+  | "grpc"
+  | "clock"
+  | "identity"
+  | "certificate"
+  | "engine";
 
 /** What one stage found. */
 export interface Diagnosis {

@@ -1,10 +1,12 @@
 import { lookup } from "node:dns/promises";
+import type { X509Certificate } from "node:crypto";
 import { connect as connectTcp } from "node:net";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { FleetError } from "../../domain/errors.ts";
 import { noCaDigest, parseRegistrationToken } from "../../domain/registration-token.ts";
 import { withDeadline } from "../../resilience/deadline.ts";
 import type { AgentConfig } from "../config.ts";
+import type { CertificateFile } from "../identity/certificate-file.ts";
 import type { IdentityFile } from "../identity/identity-file.ts";
 import type { TrustStore } from "../identity/trust-store.ts";
 import { fetchAuthority } from "../session/authority-pin.ts";
@@ -19,6 +21,7 @@ export interface DoctorRooms {
   readonly config: AgentConfig;
   readonly identity: Pick<IdentityFile, "agentId">;
   readonly trust: TrustStore;
+  readonly certificate: CertificateFile;
 }
 
 const stageMs = 5_000;
@@ -52,6 +55,7 @@ const way: readonly (readonly [DiagnosisStage, Look])[] = [
   ["grpc", hearChallenge],
   ["clock", compareClocks],
   ["identity", lookAtIdentity],
+  ["certificate", lookAtCertificate],
 ];
 
 function late(): FleetError {
@@ -84,6 +88,8 @@ const adviceFor: Record<DiagnosisStage, string> = {
   grpc: "something between this machine and the control plane does not pass HTTP/2 on, or ends TLS; let it pass the connection through as it is",
   clock: "let both machines keep their clocks by NTP",
   identity: "create a registration token with `fairlead token create`, and start the agent with it",
+  certificate:
+    "create a token made for this host (fairlead token create --host), remove agent.json from the data folder, and start the agent with that token",
   engine:
     "start the container engine, and let this user reach its socket (the group docker, or --docker-host)",
 };
@@ -143,8 +149,8 @@ async function compareClocks(rooms: DoctorRooms, signal: AbortSignal): Promise<D
     : good("clock", detail);
 }
 
-async function challenge({ config, trust }: DoctorRooms, signal: AbortSignal) {
-  const connection = new AgentConnection(config.server, await channelCredentials(config, trust, signal));
+async function challenge({ config, ...rooms }: DoctorRooms, signal: AbortSignal) {
+  const connection = new AgentConnection(config.server, await channelCredentials(config, rooms, signal));
   try {
     const message = await connection.next(signal);
     if (message.case === "challenge") return message.value;
@@ -153,7 +159,7 @@ async function challenge({ config, trust }: DoctorRooms, signal: AbortSignal) {
       `it sent a ${message.case ?? "message"} where a challenge was due`,
     );
   } catch (error) {
-    const plaintext = config.insecure || trust.authorities === undefined;
+    const plaintext = config.insecure || rooms.trust.authorities === undefined;
     throw error instanceof FleetError
       ? await explained(error, { server: config.server, plaintext }, signal)
       : error;
@@ -172,6 +178,28 @@ async function lookAtIdentity({ config, identity }: DoctorRooms): Promise<Diagno
   return parseRegistrationToken(config.token) === undefined
     ? bad("identity", "the token is malformed; it should look like fl1.….…", "copy the token again, whole")
     : good("identity", "this host is not enrolled yet, and has a token to do so");
+}
+
+async function lookAtCertificate(rooms: DoctorRooms, signal: AbortSignal): Promise<Diagnosis> {
+  const { certificate, config, identity } = rooms;
+  const { clientCertificateRequired } = await challenge(rooms, signal);
+  if (identity.agentId === undefined) {
+    return good("certificate", "one comes with the enrolment, where it is needed");
+  }
+  const fault = faultOf(certificate.details, identity.agentId, config.clock.now());
+  if (fault === undefined) {
+    return good("certificate", `this host's is good until ${certificate.details?.validTo}`);
+  }
+  return clientCertificateRequired
+    ? bad("certificate", `the control plane requires one, and ${fault}`, adviceFor.certificate)
+    : good("certificate", `the control plane requires none, and ${fault}`);
+}
+
+function faultOf(certificate: X509Certificate | undefined, agentId: string, now: number): string | undefined {
+  if (certificate === undefined) return "this host has none";
+  if (certificate.subject !== `CN=${agentId}`) return "this host has that of another agent";
+  if (now > certificate.validToDate.getTime()) return `this host's ended ${certificate.validTo}`;
+  return undefined;
 }
 
 async function lookAtEngine({ config }: DoctorRooms, signal: AbortSignal): Promise<Diagnosis> {

@@ -3,33 +3,35 @@ import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { FleetError } from "../../domain/errors.ts";
 import { noCaDigest, parseRegistrationToken } from "../../domain/registration-token.ts";
 import type { AgentConfig } from "../config.ts";
+import type { CertificateFile, ClientCertificate } from "../identity/certificate-file.ts";
 import type { TrustStore } from "../identity/trust-store.ts";
 import { fetchAuthority } from "./authority-pin.ts";
 import { serverNameFrom } from "./server-name.ts";
 
 /**
- * How the next connection is secured: by the authorities that the agent trusts; at first contact by the one that its token names. Without any
+ * How the next connection is secured: by the authorities that the agent trusts, and with its own certificate if it has one; at first contact by the one that its token names. Without any
  * it is plaintext, which is allowed to loopback addresses and where the operator has said so. Rejects with UNTRUSTED_SERVER when the server
  * is not the one of the token, and when there is nothing to trust.
  */
 export async function channelCredentials(
   config: Pick<AgentConfig, "server" | "token" | "credentials" | "insecure">,
-  trust: TrustStore,
+  { trust, certificate }: { readonly trust: TrustStore; readonly certificate: CertificateFile },
   signal: AbortSignal,
 ): Promise<ChannelCredentials> {
   if (config.credentials !== undefined) return config.credentials;
   if (config.insecure) return credentials.createInsecure();
   if (trust.authorities === undefined) await pin(config, trust, signal);
-  if (trust.authorities !== undefined) return trusting(trust.authorities);
+  if (trust.authorities !== undefined) return trusting(trust.authorities, certificate.current);
   return credentials.createInsecure();
 }
 
 // What a token named by its digest may be a certificate that another authority signed: it is trusted for itself.
-function trusting(authorities: string): ChannelCredentials {
+function trusting(authorities: string, own: ClientCertificate | undefined): ChannelCredentials {
   const context = createSecureContext({
     ca: authorities,
     allowPartialTrustChain: true,
     minVersion: "TLSv1.2",
+    ...(own && { cert: own.certificate, key: own.privateKey }),
   });
   return credentials.createFromSecureContext(context);
 }

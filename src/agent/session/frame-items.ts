@@ -110,6 +110,11 @@ export function authorityReportItem(digests: Uint8Array[]): Uint8Array {
   return frame({ authorityReport: { digests } });
 }
 
+/** Asks for a certificate. */
+export function certificateRequestItem(request: Uint8Array): Uint8Array {
+  return frame({ certificateRequest: { request } });
+}
+
 function frame(init: MessageInitShape<typeof AgentFrameSchema>): Uint8Array {
   return toBinary(AgentFrameSchema, create(AgentFrameSchema, init));
 }

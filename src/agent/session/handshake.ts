@@ -29,6 +29,8 @@ export interface HelloFacts {
   readonly journalId: Uint8Array;
   /** What the host's owner allows. Undefined: there is no policy. */
   readonly policy: PolicyReport | undefined;
+  /** A request for a certificate, for a registration. Undefined: none is wanted. */
+  readonly certificateRequest: Uint8Array | undefined;
   /** The authorities that it trusts, by their digests. */
   readonly trustedAuthorityDigests: Uint8Array[];
   readonly runningIds: readonly string[];
@@ -121,6 +123,13 @@ function registrationFrom({
   token,
   name,
   uniqueByName,
+  certificateRequest,
 }: HelloFacts): MessageInitShape<typeof RegistrationSchema> {
-  return { token: token ?? "", publicKey: key.publicKey, displayName: name, uniqueByName };
+  return {
+    token: token ?? "",
+    publicKey: key.publicKey,
+    displayName: name,
+    uniqueByName,
+    ...(certificateRequest && { certificateRequest }),
+  };
 }

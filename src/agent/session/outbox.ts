@@ -133,6 +133,11 @@ export class Outbox implements CommandSink {
     this.#push(items.keyProofItem(proof));
   }
 
+  /** Asks for a certificate. */
+  certificateRequest(request: Uint8Array): void {
+    this.#push(items.certificateRequestItem(request));
+  }
+
   /** Says which authorities the agent trusts. */
   authorityReport(digests: Uint8Array[]): void {
     this.#push(items.authorityReportItem(digests));

@@ -6,6 +6,8 @@ const advice: Partial<Record<Reason, string>> = {
     "this agent was revoked or its host deleted; to enrol the host again, remove agent.json from the data folder and start with a new token",
   IDENTITY_IN_USE:
     "another process uses this agent's identity; stop it, or if this machine is a copy of another, remove agent.json here and enrol it with a token of its own",
+  CERTIFICATE_REQUIRED:
+    "the control plane lets agents in only with a certificate that it gave them, and this one's is missing or over; create a token made for this host (fairlead token create --host), remove agent.json from the data folder and start with that token",
   UNTRUSTED_SERVER:
     "this is not the control plane that the token was made by, or something between the two ends TLS; check the address, and create the token at the control plane that listens there",
   PROTOCOL_UNSUPPORTED: "update the agent or the control plane, so that both speak a common protocol version",

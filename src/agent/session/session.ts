@@ -12,6 +12,7 @@ import type { Executor } from "../execution/executor.ts";
 import type { Journal } from "../execution/journal.ts";
 import type { PolicyFile, PolicyReport } from "../execution/policy/policy-file.ts";
 import type { AgentKey } from "../identity/agent-key.ts";
+import type { CertificateFile } from "../identity/certificate-file.ts";
 import type { IdentityFile } from "../identity/identity-file.ts";
 import type { TrustStore } from "../identity/trust-store.ts";
 import type { ContainerMirror } from "../inventory/container-mirror.ts";
@@ -20,6 +21,7 @@ import type { HostEventQueue } from "../inventory/host-event-queue.ts";
 import { InventoryFeed } from "../inventory/inventory-feed.ts";
 import type { DataStreams } from "../streams/data-streams.ts";
 import { channelCredentials } from "./channel-credentials.ts";
+import { CertificateRenewal } from "./certificate-renewal.ts";
 import { AgentConnection } from "./connection.ts";
 import { shakeHands } from "./handshake.ts";
 import { proveNewKey } from "./key-rotation.ts";
@@ -33,6 +35,7 @@ export interface SessionRooms {
   readonly config: AgentConfig;
   readonly identity: IdentityFile;
   readonly trust: TrustStore;
+  readonly certificate: CertificateFile;
   readonly journal: Journal;
   readonly executor: Executor;
   readonly policy: PolicyFile;
@@ -95,6 +98,8 @@ export class Session {
       connection = new AgentConnection(this.#rooms.config.server, await this.#secure(signal));
       const { welcome, askedMs } = await this.#open(connection, key, signal);
       await this.#adopt(key.publicKey);
+      // Before the ids: who has ids does not register again, and may need the certificate to come back.
+      if (welcome.certificate.length > 0) await this.#rooms.certificate.accept(welcome.certificate);
       await identity.keepIds(welcome.agentId, welcome.hostId);
       this.#acknowledge(welcome.acknowledgedCommandIds);
       return await this.#serve(connection, welcome, askedMs, signal);
@@ -114,12 +119,12 @@ export class Session {
   }
 
   async #secure(parent: AbortSignal): Promise<ChannelCredentials> {
-    const { config, trust } = this.#rooms;
+    const { config } = this.#rooms;
     const { clock, limits, server } = config;
     const late = () =>
       new FleetError("HANDSHAKE_TIMEOUT", `no TLS handshake with ${server} within ${limits.handshakeMs} ms`);
     return await withDeadline({ ms: limits.handshakeMs, clock, parent, late }, (signal) =>
-      channelCredentials(config, trust, signal),
+      channelCredentials(config, this.#rooms, signal),
     );
   }
 
@@ -140,6 +145,7 @@ export class Session {
       facts: this.#facts,
       policy: this.#toldPolicy,
       trustedAuthorityDigests: this.#trustedDigests(),
+      certificateRequest: this.#certificateRequest(),
       journalId: journal.id,
       runningIds: executor.runningIds(),
       heldIds: journal.held().map(({ commandId }) => commandId),
@@ -175,6 +181,13 @@ export class Session {
       maxFrameBytes: welcome.maxFrameBytes || usualFrameBytes,
       onRoom: () => executor.resume(),
     });
+    const renewal = new CertificateRenewal({
+      file: this.#rooms.certificate,
+      clock: config.clock,
+      random: config.random,
+      logger,
+      ask: (request) => outbox.certificateRequest(request),
+    });
     const acknowledged = new Set(welcome.acknowledgedCommandIds);
     const stops = [
       () => executor.endSession(outbox, reasonOf(scope.signal)),
@@ -199,7 +212,8 @@ export class Session {
         lease.run(() => outbox.heartbeat(), scope.signal),
         outbox.run(),
         outbox.resend(held),
-        this.#read({ connection, lease, logger, outbox }, scope.signal),
+        renewal.run(scope.signal),
+        this.#read({ connection, lease, logger, outbox, renewal }, scope.signal),
       );
       for (const task of tasks) task.catch(end);
       await aborted(scope.signal);
@@ -228,6 +242,7 @@ export class Session {
       readonly lease: Lease;
       readonly logger: Logger;
       readonly outbox: Outbox;
+      readonly renewal: CertificateRenewal;
     },
     signal: AbortSignal,
   ): Promise<never> {
@@ -238,6 +253,7 @@ export class Session {
         this.#take(message.value, session.lease, session.logger);
         this.#takeKeys(message.value, session.outbox);
         void this.#takeAuthorities(message.value, session.outbox);
+        takeCertificate(message.value, session.renewal);
       }
       if (message.case !== undefined && message.case !== "frame") throw unexpectedMessage(message.case);
     }
@@ -265,6 +281,12 @@ export class Session {
   #trustedDigests(): Uint8Array[] {
     const { config, trust } = this.#rooms;
     return config.insecure || config.credentials !== undefined ? [] : trust.digests;
+  }
+
+  #certificateRequest(): Uint8Array | undefined {
+    const { certificate, identity } = this.#rooms;
+    const isOfUse = identity.agentId === undefined && this.#trustedDigests().length > 0;
+    return isOfUse ? certificate.request() : undefined;
   }
 
   async #takeAuthorities({ trustedAuthorities }: ControlFrame, outbox: Outbox): Promise<void> {
@@ -311,6 +333,16 @@ export class Session {
       "the control plane is about to end the session",
     );
   }
+}
+
+function takeCertificate(
+  { certificate, certificateWanted }: ControlFrame,
+  renewal: CertificateRenewal,
+): void {
+  if (certificate.length > 0) void renewal.take(certificate);
+  if (certificateWanted === undefined) return;
+  const { within } = certificateWanted;
+  renewal.wanted(isPositive(within) ? durationMs(within) : 0);
 }
 
 function leaseFrom({ heartbeatInterval, leaseDuration }: Welcome): { heartbeatMs: number; leaseMs: number } {

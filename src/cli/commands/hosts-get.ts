@@ -52,6 +52,7 @@ function linesOf(host: Host): Line[] {
     ["SIZE", (facts?.cpuCount ?? 0) === 0 ? "" : size],
     ["AGENT", host.agentVersion],
     ["AGENT ID", host.agentId],
+    ["CERTIFICATE UNTIL", momentInWords(host.agentCertificateExpireTime)],
     ["ENROLLED", momentInWords(host.createTime)],
     ["CONNECTED", momentInWords(host.connectTime)],
     ["LAST SEEN", momentInWords(host.lastSeenTime)],

@@ -1,6 +1,6 @@
 // @peculiar/x509 finds its algorithms through tsyringe, which needs this before anything else.
 import "reflect-metadata";
-import { createHash, randomBytes, webcrypto } from "node:crypto";
+import { createHash, createPublicKey, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import {
   AuthorityKeyIdentifierExtension,
@@ -12,11 +12,14 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
+  Pkcs10CertificateRequest,
+  type PublicKey,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import { FleetError } from "../../domain/errors.ts";
 import type { Clock } from "../../resilience/clock.ts";
 
 cryptoProvider.set(webcrypto);
@@ -37,6 +40,9 @@ export const authorityLifetimeMs = 3_650 * dayMs;
 
 /** How long a server's certificate lives. */
 export const serverLifetimeMs = 90 * dayMs;
+
+/** How long an agent's certificate lives. */
+export const agentLifetimeMs = 30 * dayMs;
 
 // A peer whose clock is a little behind must not find a new certificate not valid yet.
 const backdatedMs = 60 * 60_000;
@@ -130,6 +136,31 @@ export class CertificateAuthority {
     return { certificate: chain, privateKey: await privatePem(keys.privateKey) };
   }
 
+  /**
+   * Issues a certificate for an agent's TLS connections, valid for 30 days, for the key of a request (PKCS #10, DER), whose subject does not count. Rejects
+   * with INVALID_ARGUMENT for a request that does not decode, is not signed by its own key, or is for a key of another kind.
+   */
+  async issueAgent(request: Uint8Array, agentId: string): Promise<string> {
+    const publicKey = await requestedKey(request);
+    const leaf = await X509CertificateGenerator.create({
+      ...validity(this.#clock, agentLifetimeMs),
+      serialNumber: serialNumber(),
+      subject: [{ CN: [agentId] }],
+      issuer: this.#certificate.subject,
+      publicKey,
+      signingKey: this.#key,
+      signingAlgorithm: algorithm,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+        new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth]),
+        await SubjectKeyIdentifierExtension.create(publicKey),
+        await AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
+      ],
+    });
+    return `${leaf.toString("pem")}\n`;
+  }
+
   /** A successor's certificate, signed by this authority: whoever trusts this one may then trust the successor. */
   async endorse(successor: CertificateAuthority): Promise<string> {
     const certificate = await X509CertificateGenerator.create({
@@ -152,6 +183,27 @@ export class CertificateAuthority {
 /** SHA-256 of a certificate's public key, in base64url. */
 export function publicKeyDigest(certificate: X509Certificate): string {
   return createHash("sha256").update(Buffer.from(certificate.publicKey.rawData)).digest("base64url");
+}
+
+async function requestedKey(request: Uint8Array): Promise<PublicKey> {
+  try {
+    const decoded = new Pkcs10CertificateRequest(Buffer.from(request));
+    const { publicKey } = decoded;
+    const key = createPublicKey({ key: Buffer.from(publicKey.rawData), format: "der", type: "spki" });
+    const isRight = key.asymmetricKeyDetails?.namedCurve === "prime256v1";
+    if (isRight && (await decoded.verify())) return publicKey;
+  } catch (error) {
+    throw refusedRequest(error);
+  }
+  throw refusedRequest();
+}
+
+function refusedRequest(cause?: unknown): FleetError {
+  return new FleetError(
+    "INVALID_ARGUMENT",
+    "a certificate request has to be PKCS #10 for a P-256 key, signed by that key",
+    { cause },
+  );
 }
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -79,6 +79,11 @@ export class OwnAuthority implements TlsIdentity {
     return this.#authority.certificate;
   }
 
+  /** Issues a certificate for an agent, PEM; see `CertificateAuthority.issueAgent`. */
+  issueAgent(request: Uint8Array, agentId: string): Promise<string> {
+    return this.#authority.issueAgent(request, agentId);
+  }
+
   /** How far its replacement is. */
   get rotation(): Rotation {
     return this.#rotation;

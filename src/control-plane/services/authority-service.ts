@@ -12,11 +12,13 @@ import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import { publicKeyDigest } from "../../rpc/public-key-digest.ts";
 import type { HostRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
+import type { AgentCertificates } from "../certificates/agent-certificates.ts";
 import type { OwnAuthority } from "../certificates/own-authority.ts";
 import { doneBy } from "../events/actor.ts";
 import type { EventLog } from "../events/event-log.ts";
 import { compareText } from "../inventory/order.ts";
 import type { AuthorityNews } from "../session/authority-news.ts";
+import type { CertificateIssuance } from "../session/certificate-issuance.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import { actorOf, requireWholeFleet } from "./calling.ts";
 import { readPage } from "./page.ts";
@@ -27,9 +29,15 @@ export interface AuthorityServiceParts {
   readonly authority: OwnAuthority | undefined;
   readonly authorityNews: Pick<AuthorityNews, "newest" | "announce">;
   readonly storage: { readonly fleet: Pick<Storage["fleet"], "all"> };
+  /** Undefined: agents are given no certificates. */
+  readonly issuance: Pick<CertificateIssuance, "wantAll"> | undefined;
+  readonly agentTls: { readonly certificates?: Pick<AgentCertificates, "required"> };
   readonly sessions: Pick<Sessions, "isOnline">;
   readonly events: Pick<EventLog, "record">;
 }
+
+/** Within which time agents get certificates of the authority that was put in force. */
+const renewWithinMs = 60 * 60_000;
 
 type Values = HandlerContext["values"];
 
@@ -56,6 +64,7 @@ export function createAuthorityService(parts: AuthorityServiceParts): ServiceImp
       const online = missing.filter(({ agentId }) => parts.sessions.isOnline(agentId));
       if (authority.rotation.state === "prepared" && !force) requireNone(online, "hosts that are online");
       if (await authority.switchOver()) {
+        parts.issuance?.wantAll(renewWithinMs);
         made(parts, authority, EventType.AUTHORITY_ROTATED, values, {
           uninformed_hosts: `${missing.length}`,
         });
@@ -112,9 +121,16 @@ function digestsOf({ authorityDigest: digest, rotation }: OwnAuthority): Record<
   }
 }
 
-async function uninformed({ authorityNews, storage }: AuthorityServiceParts): Promise<HostRecord[]> {
+/** Those that do not trust the newest authority, and those whose certificate, which they need, is not good without the one that goes. */
+async function uninformed(parts: AuthorityServiceParts): Promise<HostRecord[]> {
+  const { agentTls, authority, authorityNews, storage } = parts;
   const newest = authorityNews.newest ?? "";
-  return (await storage.fleet.all()).filter(({ facts }) => facts.authorities?.includes(newest) !== true);
+  const needsNew = agentTls.certificates?.required === true && authority?.rotation.state === "switched";
+  return (await storage.fleet.all()).filter(
+    ({ facts: { authorities, certificate } }) =>
+      authorities?.includes(newest) !== true ||
+      (needsNew && certificate?.authorityDigest !== authority.authorityDigest),
+  );
 }
 
 // An error has room for a few names; `ListUninformedHosts` has them all.

@@ -36,7 +36,7 @@ export function hostMessage(
   circuit: CircuitState["kind"],
   contact?: HostContact,
 ): Host {
-  const { policy, ...facts } = record.facts;
+  const { policy, authorities: _, certificate, ...facts } = record.facts;
   return create(HostSchema, {
     id: record.id,
     name: record.name,
@@ -56,6 +56,7 @@ export function hostMessage(
     ...(contact?.clockOffsetMs === undefined
       ? {}
       : { clockOffset: durationFromMs(Math.round(contact.clockOffsetMs)) }),
+    agentCertificateExpireTime: timestampOrUnset(certificate?.expireTime),
     ...(policy === undefined
       ? {}
       : { policy: create(HostPolicySchema, { ...policy, summary: [...policy.summary] }) }),

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
@@ -12,8 +13,10 @@ import type { Enrolment } from "../enrolment/enrolment.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import { type AgentCall, sendMessage } from "./agent-call.ts";
+import type { AgentCertificates } from "../certificates/agent-certificates.ts";
 import type { AuthorityNews } from "./authority-news.ts";
 import { AgentSession, type SessionIdentity } from "./agent-session.ts";
+import { type CertificateIssuance, issuedEvent } from "./certificate-issuance.ts";
 import { CloneGuard } from "./clone-guard.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { type Disconnect, endCall } from "./end-call.ts";
@@ -36,6 +39,9 @@ export interface AgentStreamsParts {
   readonly traffic: CommandTraffic;
   readonly rotations?: Pick<KeyRotations, "proved">;
   /** Without: agents are told of no authority. */
+  /** Without: agents are given no certificates. */
+  readonly certificates?: AgentCertificates | undefined;
+  readonly issuance?: Pick<CertificateIssuance, "take" | "want"> | undefined;
   readonly authorityNews?: Pick<AuthorityNews, "greet">;
   readonly settings: SessionSettings;
   readonly wheel: TimerWheel;
@@ -44,6 +50,9 @@ export interface AgentStreamsParts {
   readonly logger: Logger;
   readonly observer?: SessionObserver;
 }
+
+/** Within which time an agent that has no certificate of the authority in force is to ask for one, in milliseconds. */
+const certificateWithinMs = 5 * 60_000;
 
 /** How long a clone is to stay away before it tries again, in milliseconds. */
 const cloneRetryAfterMs = 60_000;
@@ -70,10 +79,10 @@ export class AgentStreams {
 
   /**
    * Takes a new stream. Never throws; whatever goes wrong ends the stream with its reason, and the connection of a peer that does not read
-   * it by `disconnect`.
+   * it by `disconnect`. `certificate` is what the agent showed in the TLS handshake.
    */
-  take(call: AgentCall, disconnect?: Disconnect): void {
-    const done = this.#serve(call, disconnect).catch((error: unknown) =>
+  take(call: AgentCall, disconnect?: Disconnect, certificate?: X509Certificate): void {
+    const done = this.#serve(call, disconnect, certificate).catch((error: unknown) =>
       this.#refuse(call, error, disconnect),
     );
     this.#running.add(done);
@@ -100,16 +109,25 @@ export class AgentStreams {
     await Promise.all(this.#running);
   }
 
-  async #serve(call: AgentCall, disconnect: Disconnect | undefined): Promise<void> {
+  async #serve(
+    call: AgentCall,
+    disconnect: Disconnect | undefined,
+    certificate: X509Certificate | undefined,
+  ): Promise<void> {
     if (this.#draining !== undefined) throw this.#draining;
     // A call of its own: what this one knows it keeps until the session ends, and the Hello with its buffers and its token is not for that.
-    const session = await this.#receive(call, disconnect);
+    const session = await this.#receive(call, disconnect, certificate);
     const reason = await session.ended;
     await this.#farewell(session, reason);
   }
 
-  async #receive(call: AgentCall, disconnect: Disconnect | undefined): Promise<AgentSession> {
-    const handshaken = await this.#reception.receive(call, (signal) => shakeHands(call, this.#parts, signal));
+  async #receive(
+    call: AgentCall,
+    disconnect: Disconnect | undefined,
+    certificate: X509Certificate | undefined,
+  ): Promise<AgentSession> {
+    const parts = { ...this.#parts, certificate };
+    const handshaken = await this.#reception.receive(call, (signal) => shakeHands(call, parts, signal));
     return await this.#open(call, handshaken, disconnect);
   }
 
@@ -135,7 +153,7 @@ export class AgentStreams {
     const session = new AgentSession({ ...this.#parts, identity, call, disconnect });
     this.#admit(session);
     try {
-      this.#welcome(session, call, acknowledged);
+      this.#welcome(session, call, { acknowledged, issued: handshaken.issued });
       // Told only now: an agent that was just enrolled must learn its id, because its token is spent.
       if (this.#draining !== undefined) session.end(this.#draining);
       else this.#start(session, call, handshaken);
@@ -194,7 +212,11 @@ export class AgentStreams {
     );
   }
 
-  #welcome({ identity, logger }: AgentSession, call: AgentCall, acknowledgedCommandIds: string[]): void {
+  #welcome(
+    { identity, logger }: AgentSession,
+    call: AgentCall,
+    { acknowledged, issued }: Pick<Handshaken, "issued"> & { readonly acknowledged: string[] },
+  ): void {
     const { settings, clock, inventory } = this.#parts;
     const { agentId, hostId, hostName, sessionId, epoch, address } = identity;
     sendMessage(call, {
@@ -208,16 +230,19 @@ export class AgentStreams {
         heartbeatInterval: durationFromMs(settings.heartbeatIntervalMs),
         leaseDuration: durationFromMs(settings.leaseMs),
         maxFrameBytes: settings.maxFrameBytes,
-        acknowledgedCommandIds,
+        acknowledgedCommandIds: acknowledged,
         serverTime: timestampFromMs(clock.now()),
+        ...(issued && { certificate: issued.der }),
       },
     });
     inventory.setHost(identity);
+    if (issued !== undefined) this.#parts.events.record(issuedEvent({ hostId, hostName }, issued));
     logger.info({ session_id: sessionId, address }, "session opened");
   }
 
-  #start(session: AgentSession, call: AgentCall, { hello, facts }: Handshaken): void {
-    const { traffic, inventory, authorityNews } = this.#parts;
+  #start(session: AgentSession, call: AgentCall, handshaken: Handshaken): void {
+    const { traffic, inventory, authorityNews, issuance } = this.#parts;
+    const { hello, facts, wantsCertificate } = handshaken;
     const { hostId, address } = session.identity;
     inventory.resetSnapshot(hostId);
     inventory.setOnline(hostId, true);
@@ -225,6 +250,7 @@ export class AgentStreams {
     this.#observer.opened();
     traffic.opened(session, hello);
     authorityNews?.greet(session, facts.authorities ?? []);
+    if (wantsCertificate) issuance?.want(session, certificateWithinMs);
     new FrameIntake({ ...this.#parts, session, call }).start();
   }
 

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { FleetError } from "../../domain/errors.ts";
@@ -14,8 +15,10 @@ export interface AgentsListenerOptions {
   readonly port: number;
   /** Without: plaintext. */
   readonly tls?: TlsSource | undefined;
-  /** Takes a new stream; `disconnect` cuts the connection that it is on. */
-  take(call: AgentCall, disconnect: () => void): void;
+  /** Whether agents are asked for a certificate. */
+  readonly asksForCertificate?: boolean;
+  /** Takes a new stream; `disconnect` cuts the connection that it is on, and `certificate` is what the agent showed in it, verified by nobody. */
+  take(call: AgentCall, disconnect: () => void, certificate: X509Certificate | undefined): void;
   /** The same for a new data stream. */
   takeData(call: AgentCall, disconnect: () => void): void;
 }
@@ -60,7 +63,7 @@ export async function startAgentsListener(options: AgentsListenerOptions): Promi
   server.addService(grpcService(AgentService), {
     agentStream: (call: AgentCall) => {
       const peer = call.getPeer();
-      options.take(call, () => port.disconnect(peer));
+      options.take(call, () => port.disconnect(peer), port.certificateOf(peer));
     },
     dataStream: (call: AgentCall) => {
       const peer = call.getPeer();
@@ -91,7 +94,7 @@ export async function startAgentsListener(options: AgentsListenerOptions): Promi
 }
 
 async function open(
-  { host, port, tls }: AgentsListenerOptions,
+  { host, port, tls, asksForCertificate }: AgentsListenerOptions,
   onConnection: Parameters<typeof openConnectionPort>[0]["onConnection"],
 ): Promise<ConnectionPort> {
   const listen = { host, port };
@@ -100,6 +103,7 @@ async function open(
       listen,
       tls,
       protocol: "h2",
+      asksForCertificate: asksForCertificate === true,
       handshakeTimeoutMs,
       maxConnections,
       onConnection,

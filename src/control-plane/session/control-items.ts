@@ -1,4 +1,5 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type Command, CommandSchema } from "../../gen/fairlead/agent/v1/command_pb.js";
 import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
@@ -82,6 +83,16 @@ export function trustItem(
   authorities: readonly { readonly certificate: Uint8Array; readonly endorsement: Uint8Array }[],
 ): Uint8Array {
   return frame({ trustedAuthorities: { authorities: [...authorities] } });
+}
+
+/** A frame with the certificate that the agent asked for, for `AgentSession.send`. */
+export function certificateItem(certificate: Uint8Array): Uint8Array {
+  return frame({ certificate });
+}
+
+/** A frame that asks the agent to ask for a certificate, for `AgentSession.send`. */
+export function certificateWantedItem(withinMs: number): Uint8Array {
+  return frame({ certificateWanted: { within: durationFromMs(withinMs) } });
 }
 
 function frame(content: MessageInitShape<typeof ControlFrameSchema>): Uint8Array {

@@ -13,6 +13,7 @@ import {
   type AgentFrame,
   AgentFrameSchema,
   AuthorityReportSchema,
+  CertificateRequestSchema,
   EngineState,
   type KeyProof,
   KeyProofSchema,
@@ -31,6 +32,7 @@ import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import type { AgentCall } from "./agent-call.ts";
 import type { AgentSession } from "./agent-session.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
+import type { CertificateIssuance } from "./certificate-issuance.ts";
 import { eventFromHost } from "./host-events.ts";
 import { hexDigests } from "./authority-news.ts";
 import type { KeyRotations } from "./key-rotations.ts";
@@ -48,6 +50,8 @@ export interface IntakeParts {
   readonly traffic: CommandTraffic;
   /** Without: new keys are of no interest. */
   readonly rotations?: Pick<KeyRotations, "proved">;
+  /** Without: agents are given no certificates. */
+  readonly issuance?: Pick<CertificateIssuance, "take"> | undefined;
   readonly inventory: FleetInventory;
   readonly events: EventLog;
   readonly clock: Clock;
@@ -146,7 +150,7 @@ export class FrameIntake {
   }
 
   #route(frame: AgentFrame): void {
-    const { session, traffic, inventory } = this.#parts;
+    const { session, traffic, inventory, issuance } = this.#parts;
     if (frame.sentTime !== undefined) this.#clock(frame.sentTime);
     for (const acceptance of this.#good(AcceptanceSchema, frame.acceptances)) {
       traffic.accepted(session, acceptance);
@@ -164,6 +168,13 @@ export class FrameIntake {
     const { authorityReport } = frame;
     for (const { digests } of this.#good(AuthorityReportSchema, authorityReport ? [authorityReport] : [])) {
       this.#authorities.take(hexDigests(digests));
+    }
+    const { certificateRequest } = frame;
+    for (const request of this.#good(
+      CertificateRequestSchema,
+      certificateRequest ? [certificateRequest] : [],
+    )) {
+      issuance?.take(session, request);
     }
     const drafts = this.#good(HostEventSchema, frame.hostEvents)
       .map((event) => eventFromHost(event, session.identity))

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, type X509Certificate } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { FleetError } from "../../domain/errors.ts";
@@ -15,10 +15,12 @@ import type { Clock } from "../../resilience/clock.ts";
 import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
 import type { HostFactsRecord, HostRecord } from "../../storage/records.ts";
+import type { AgentCertificates, IssuedCertificate } from "../certificates/agent-certificates.ts";
 import type { Enrolment } from "../enrolment/enrolment.ts";
 import { provesKey } from "../enrolment/hello-proof.ts";
 import { type AgentCall, nextMessage, sendMessage } from "./agent-call.ts";
 import { hexDigests } from "./authority-news.ts";
+import { certificateRecordFrom } from "./certificate-issuance.ts";
 import { policyRecordFrom } from "./policy-news.ts";
 
 /** The protocol versions that this control plane speaks. */
@@ -29,6 +31,20 @@ export interface Handshaken {
   readonly host: HostRecord;
   readonly hello: Hello;
   readonly facts: HostFactsRecord;
+  /** A certificate for its TLS connections, which its registration asked for. */
+  readonly issued?: IssuedCertificate | undefined;
+  /** It should ask for another one. */
+  readonly wantsCertificate: boolean;
+}
+
+/** What a handshake needs. */
+export interface HandshakeParts {
+  readonly enrolment: Enrolment;
+  /** Without: agents need none and get none. */
+  readonly certificates?: AgentCertificates | undefined;
+  /** What the agent showed in the TLS handshake. */
+  readonly certificate: X509Certificate | undefined;
+  readonly clock: Clock;
 }
 
 /**
@@ -38,11 +54,12 @@ export interface Handshaken {
  */
 export async function shakeHands(
   call: AgentCall,
-  { enrolment, clock }: { readonly enrolment: Enrolment; readonly clock: Clock },
+  parts: HandshakeParts,
   signal: AbortSignal,
 ): Promise<Handshaken> {
   const nonce = randomBytes(32);
   const { min, max } = protocolVersions;
+  const { clock, certificates } = parts;
   sendMessage(call, {
     case: "challenge",
     value: {
@@ -50,6 +67,7 @@ export async function shakeHands(
       minProtocolVersion: min,
       maxProtocolVersion: max,
       serverTime: timestampFromMs(clock.now()),
+      clientCertificateRequired: certificates?.required ?? false,
     },
   });
   const signed = signedHelloFrom(await nextMessage(call, signal));
@@ -57,9 +75,9 @@ export async function shakeHands(
   const caller: Introduction = { nonce, signed, hello, address: call.getPeer() };
   switch (hello.identity.case) {
     case "registration":
-      return register(enrolment, caller, hello.identity.value);
+      return register(parts, caller, hello.identity.value);
     case "reconnection":
-      return reconnect(enrolment, caller, hello.identity.value);
+      return reconnect(parts, caller, hello.identity.value);
     case undefined:
       throw violation("a Hello without an identity: expected a Registration or a Reconnection");
   }
@@ -73,7 +91,7 @@ interface Introduction {
 }
 
 async function register(
-  enrolment: Enrolment,
+  { enrolment, certificates }: HandshakeParts,
   { nonce, signed, hello, address }: Introduction,
   registration: Registration,
 ): Promise<Handshaken> {
@@ -82,17 +100,29 @@ async function register(
     throw enrolment.refuseSignature({ address, facts });
   }
   welcomeable(hello);
+  const { certificateRequest } = registration;
+  if (certificates?.required === true && certificateRequest.length === 0) {
+    throw new FleetError(
+      "CERTIFICATE_REQUIRED",
+      "this control plane gives agents certificates, and the registration asks for none; update the agent, and let TLS pass through to it",
+    );
+  }
   const host = await enrolment.register({
     ...registration,
     facts,
     agentVersion: hello.agentVersion,
     address,
   });
-  return { host, hello, facts };
+  if (certificates === undefined || certificateRequest.length === 0) {
+    return { host, hello, facts, wantsCertificate: false };
+  }
+  const issued = await certificates.issue(certificateRequest, host.agentId);
+  const certificate = certificateRecordFrom(issued);
+  return { host, hello, facts: { ...facts, certificate }, issued, wantsCertificate: false };
 }
 
 async function reconnect(
-  enrolment: Enrolment,
+  { enrolment, certificates, certificate }: HandshakeParts,
   { nonce, signed, hello, address }: Introduction,
   { agentId }: Reconnection,
 ): Promise<Handshaken> {
@@ -102,6 +132,11 @@ async function reconnect(
     throw enrolment.refuseReturn(attempt, "SIGNATURE", host);
   }
   welcomeable(hello);
+  const verdict = certificates?.judge(certificate, agentId);
+  if (verdict?.kind === "bad" && certificates?.required === true) {
+    enrolment.refuseReturn(attempt, `CERTIFICATE_${verdict.cause}`, host);
+    throw certificateRefusal(host, verdict.cause);
+  }
   const facts = factsFrom(hello);
   if (facts.engineId !== host.engineId) {
     enrolment.refuseReturn(attempt, "ENGINE_CHANGED", host);
@@ -111,7 +146,24 @@ async function reconnect(
       { metadata: { enrolled_engine_id: host.engineId, engine_id: facts.engineId } },
     );
   }
-  return { host, hello, facts };
+  if (verdict?.kind !== "good") return { host, hello, facts, wantsCertificate: verdict !== undefined };
+  const shown = certificateRecordFrom(verdict);
+  return { host, hello, facts: { ...facts, certificate: shown }, wantsCertificate: !verdict.lasts };
+}
+
+const certificateFaults = {
+  MISSING: "showed no certificate",
+  UNTRUSTED: "showed a certificate that this control plane has not given it, or whose authority is retired",
+  EXPIRED: "showed a certificate that is out of its time",
+  OTHER_AGENT: "showed the certificate of another agent",
+} as const;
+
+function certificateRefusal({ name }: HostRecord, cause: keyof typeof certificateFaults): FleetError {
+  return new FleetError(
+    "CERTIFICATE_REQUIRED",
+    `the agent of host ${name} ${certificateFaults[cause]}; enrol it again with a token made for this host (fairlead token create --host ${name})`,
+    { metadata: { host_name: name, cause } },
+  );
 }
 
 function signedHelloFrom(message: WireMessage): SignedHello {

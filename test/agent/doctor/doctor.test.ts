@@ -58,6 +58,7 @@ describe("the doctor", () => {
       name: "good",
       tcp: "bad",
       authority: "skipped",
+      certificate: "skipped",
       grpc: "skipped",
       clock: "skipped",
       identity: "skipped",
