@@ -15,6 +15,7 @@ import { systemClock } from "../../src/resilience/clock.ts";
 import { certificatesIn } from "../../src/rpc/public-key-digest.ts";
 import { sleepingSpec } from "../support/agent-harness.ts";
 import { eventually } from "../support/control-plane-harness.ts";
+import { forgeryOf } from "../support/forged-certificate.ts";
 import { RawAgent, type RawIdentity } from "../support/raw-agent.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 import { TlsFleet } from "../support/tls-fleet.ts";
@@ -131,10 +132,12 @@ describe("mutual TLS for agents", function () {
     const server = await authority.issueServer([agentId]);
     assert.equal(await refusal(fleet, "host", own), undefined);
     assert.equal(await refusal(fleet, "host", await issuedBy(authority, agentId)), undefined);
+    const forged = await forgeryOf(new X509Certificate(own.certificate).raw);
     const refused: [Shown | undefined, string][] = [
       [undefined, "MISSING"],
       [await shownBy(fleet, "other"), "OTHER_AGENT"],
       [await issuedBy(stranger, agentId), "UNTRUSTED"],
+      [{ ...own, certificate: new X509Certificate(forged).toString() }, "UNTRUSTED"],
       [{ ...server, certificate: certificatesIn(server.certificate)[0] ?? "" }, "UNTRUSTED"],
       [await issuedBy(old, agentId), "EXPIRED"],
     ];
@@ -193,14 +196,15 @@ describe("mutual TLS for agents", function () {
     await using fleet = await TlsFleet.start({ agentMtls: "require" });
     const engine = new SimulatedEngine({ clock: systemClock, engineId: "host", latencyMs: 400 });
     const agent = await fleet.enrol("host", { engine });
-    await (await fleet.enrol("away")).close();
+    // Within the hour, but not at its beginning.
+    const slow = await fleet.enrol("slow", { random: () => 0.99 });
     const { authority, containers, hosts } = await fleet.client();
     const first = await shownBy(fleet, "host");
     const epoch = (await hosts.getHost({ host: "host" })).host?.sessionEpoch;
     await authority.rotateAuthority({});
     await eventually(
-      async () => (await authority.getAuthority({})).authority?.informedHostCount === 1,
-      "it is told",
+      async () => (await authority.getAuthority({})).authority?.informedHostCount === 2,
+      "both are told",
     );
     const running = containers.createContainer({ host: "host", spec: sleepingSpec() });
     await authority.switchAuthority({});
@@ -216,11 +220,11 @@ describe("mutual TLS for agents", function () {
         new X509Certificate(fleet.plane.authorityCertificate ?? "").publicKey,
       ),
     );
-    await assert.rejects(authority.retireAuthority({}), { reason: "AUTHORITY_NOT_READY" });
-    await agent.close();
+    await assert.rejects(authority.retireAuthority({}), /1 hosts have not confirmed.*: slow;/);
+    await Promise.all([agent.close(), slow.close()]);
     // Both are good until the first authority is retired.
     for (const shown of [first, next]) assert.equal(await refusal(fleet, "host", shown), undefined);
-    await (await fleet.agent("away")).ready;
+    await (await fleet.agent("slow")).ready;
     await (await fleet.agent("host", { engine })).ready;
     await eventually(async () => {
       const { authority: now } = await authority.getAuthority({});

@@ -1,40 +1,18 @@
-// @peculiar/x509 needs this before anything else.
-import "reflect-metadata";
 import assert from "node:assert/strict";
-import { webcrypto, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as x509 from "@peculiar/x509";
 import { provenAuthorities } from "../../../src/agent/identity/succession.ts";
 import { TrustStore } from "../../../src/agent/identity/trust-store.ts";
 import { CertificateAuthority } from "../../../src/control-plane/certificates/certificate-authority.ts";
 import { systemClock } from "../../../src/resilience/clock.ts";
+import { forgeryOf } from "../../support/forged-certificate.ts";
 
 const nothing = new Uint8Array();
 const der = (pem: string) => Uint8Array.from(new X509Certificate(pem).raw);
 const now = () => systemClock.now();
 const tenYearsMs = 3_650 * 24 * 60 * 60_000;
-
-/** A certificate that says the same as another one, in the name of the same issuer, and that somebody else has signed. */
-async function forgeryOf(certificate: Uint8Array): Promise<Uint8Array> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const { privateKey } = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const { subject, issuer, publicKey, extensions, notBefore, notAfter } = new x509.X509Certificate(
-    Buffer.from(certificate),
-  );
-  const forged = await x509.X509CertificateGenerator.create({
-    subject,
-    issuer,
-    publicKey,
-    extensions,
-    notBefore,
-    notAfter,
-    signingKey: privateKey,
-    signingAlgorithm: algorithm,
-  });
-  return new Uint8Array(forged.rawData);
-}
 
 describe("the succession of authorities", () => {
   let present: CertificateAuthority;
