@@ -87,7 +87,7 @@ describe("another authority", function () {
     await assert.rejects(authority.retireAuthority({}), { reason: "AUTHORITY_NOT_READY" });
     await (await fleet.agent("away")).ready;
     await untilInformed(fleet, 2);
-    await fleet.enrol("new");
+    const fresh = await fleet.enrol("new");
     assert.equal((await authority.retireAuthority({})).authority?.state, STEADY);
     await eventually(async () => (await trustedBy(fleet, "away")).join() === second, "away trusts it alone");
     await eventually(
@@ -95,7 +95,7 @@ describe("another authority", function () {
       "online trusts it alone",
     );
 
-    await online.close();
+    await Promise.all([online.close(), fresh.close()]);
     for (const name of ["online", "new"]) await (await fleet.agent(name)).ready;
     const { events } = await (await fleet.client()).events.listEvents({
       filter: {
