@@ -13,6 +13,7 @@ import { CertificateAuthority } from "../../src/control-plane/certificates/certi
 import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { systemClock } from "../../src/resilience/clock.ts";
+import { presenting } from "../support/api-place.ts";
 import { eventually, testControlPlane } from "../support/control-plane-harness.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 import { requireTool } from "../support/require-tool.ts";
@@ -150,10 +151,11 @@ for (const [program, write] of Object.entries(proxies)) {
       await agent.ready;
       const baseUrl = `https://localhost:${ports.api}`;
       const nodeOptions = { ca: authority.certificate };
+      const interceptors = [presenting(plane.adminKey ?? "")];
       const transports: readonly Transport[] = [
-        createConnectTransport({ baseUrl, httpVersion: "1.1", nodeOptions }),
-        createConnectTransport({ baseUrl, httpVersion: "2", nodeOptions }),
-        createGrpcTransport({ baseUrl, nodeOptions }),
+        createConnectTransport({ baseUrl, httpVersion: "1.1", nodeOptions, interceptors }),
+        createConnectTransport({ baseUrl, httpVersion: "2", nodeOptions, interceptors }),
+        createGrpcTransport({ baseUrl, nodeOptions, interceptors }),
       ];
       for (const transport of transports) {
         const { hosts } = await createClient(HostService, transport).listHosts({});

@@ -63,7 +63,8 @@ function optionsFor({ baseUrl, ca }: ApiPlace, key: string | undefined) {
   } as const;
 }
 
-function presenting(key: string): Interceptor {
+/** Shows a key with every call. */
+export function presenting(key: string): Interceptor {
   return (next) => (request) => {
     request.header.set("authorization", `Bearer ${key}`);
     return next(request);
