@@ -77,7 +77,7 @@ async function printStatus(invocation: Invocation): Promise<void> {
     (page) => page.hosts,
   );
   const rows = hosts.map(({ hostName, online }) => [escapeText(hostName), online ? "online" : "offline"]);
-  invocation.print(`\n${formatTable(["NOT CONFIRMED BY", "STATE"], rows)}`);
+  invocation.print(`\n${formatTable(["NOT READY", "STATE"], rows)}`);
 }
 
 const stateText: Readonly<Record<AuthorityState, string>> = {
@@ -88,8 +88,8 @@ const stateText: Readonly<Record<AuthorityState, string>> = {
 };
 
 const nextStep: Partial<Readonly<Record<AuthorityState, string>>> = {
-  [AuthorityState.PREPARED]: "Next: fairlead authority switch, when every host that is online has confirmed.",
-  [AuthorityState.SWITCHED]: "Next: fairlead authority retire, when every host has confirmed.",
+  [AuthorityState.PREPARED]: "Next: fairlead authority switch, when every host that is online is ready.",
+  [AuthorityState.SWITCHED]: "Next: fairlead authority retire, when every host is ready.",
 };
 
 function print(invocation: Invocation, authority: Authority | undefined): void {
@@ -100,7 +100,7 @@ function print(invocation: Invocation, authority: Authority | undefined): void {
   }
   const { state, current, successor, previous, hostCount, informedHostCount } = authority;
   const offline = hostCount - informedHostCount - authority.uninformedOnlineHostCount;
-  const missing = `${authority.uninformedOnlineHostCount} online and ${offline} offline have not`;
+  const missing = `${authority.uninformedOnlineHostCount} online and ${offline} offline are not`;
   const rows = [
     ["State", stateText[state]],
     ...certificateRow("In force", current),
@@ -108,7 +108,7 @@ function print(invocation: Invocation, authority: Authority | undefined): void {
     ...certificateRow("Before", previous),
     [
       "Hosts",
-      `${informedHostCount} of ${hostCount} trust the newest${informedHostCount === hostCount ? "" : `; ${missing} confirmed`}`,
+      `${informedHostCount} of ${hostCount} are ready for the newest${informedHostCount === hostCount ? "" : `; ${missing}`}`,
     ],
   ];
   const width = Math.max(...rows.map(([name = ""]) => name.length)) + 2;

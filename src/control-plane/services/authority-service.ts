@@ -142,7 +142,7 @@ function requireNone(hosts: readonly HostRecord[], which: string): void {
   const others = hosts.length > names.length ? ` and ${hosts.length - names.length} more` : "";
   throw new FleetError(
     "AUTHORITY_NOT_READY",
-    `${hosts.length} ${which} have not confirmed that they trust the successor: ${names.join(", ")}${others}; wait for them, see \`fairlead authority status\`, or use --force`,
+    `${which} are not ready for the successor: ${names.join(", ")}${others}; wait for them, see \`fairlead authority status\`, or use --force`,
     { metadata: { uninformed_hosts: `${hosts.length}` } },
   );
 }
