@@ -38,6 +38,15 @@ export function rawIdentity(engineId = `engine-${randomBytes(6).toString("hex")}
   return { privateKey, publicKey: raw, engineId, journalId: randomBytes(16), agentId: "" };
 }
 
+/** A connection that shares nothing with others. Trusts this authority (PEM), or has these credentials; without either it is plaintext. */
+export function rawConnection(port: number, trust?: string | ChannelCredentials): Client {
+  const security =
+    typeof trust === "string"
+      ? credentials.createSsl(Buffer.from(trust))
+      : (trust ?? credentials.createInsecure());
+  return new Client(`127.0.0.1:${port}`, security, { "grpc.use_local_subchannel_pool": 1 });
+}
+
 /** One AgentStream in the hands of a test: everything is said or left unsaid on purpose. */
 export class RawAgent {
   readonly identity: RawIdentity;
@@ -46,7 +55,8 @@ export class RawAgent {
   /** Resolves with the trailers of the stream, as they were on the wire. */
   readonly status: Promise<StatusObject>;
   welcome: Welcome | undefined;
-  readonly #client: Client;
+  /** Undefined: the connection is shared, and others end it. */
+  readonly #ownClient: Client | undefined;
   readonly #stream: ClientDuplexStream<WireMessage, WireMessage>;
   readonly #inbox: AgentStreamResponse[] = [];
   readonly #commands: Command[] = [];
@@ -54,18 +64,13 @@ export class RawAgent {
   #waiting: (() => void)[] = [];
   #over = false;
 
-  /** Trusts this authority (PEM), or has these credentials; without either it dials plaintext. */
-  constructor(port: number, identity = rawIdentity(), trust?: string | ChannelCredentials) {
+  /** Opens the stream on a connection of its own, with this trust, or on one that is shared. */
+  constructor(place: number | Client, identity = rawIdentity(), trust?: string | ChannelCredentials) {
     this.identity = identity;
-    const security =
-      typeof trust === "string"
-        ? credentials.createSsl(Buffer.from(trust))
-        : (trust ?? credentials.createInsecure());
-    this.#client = new Client(`127.0.0.1:${port}`, security, {
-      "grpc.use_local_subchannel_pool": 1,
-    });
+    const client = typeof place === "number" ? rawConnection(place, trust) : place;
+    this.#ownClient = client === place ? undefined : client;
     const { path, requestSerialize, responseDeserialize } = grpcMethod(AgentService.method.agentStream);
-    this.#stream = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    this.#stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     const { promise, resolve } = Promise.withResolvers<FleetError>();
     this.ended = promise;
     this.status = new Promise((resolveStatus) => void this.#stream.once("status", resolveStatus));
@@ -218,7 +223,7 @@ export class RawAgent {
   /** Vanishes. */
   close(): void {
     this.#stream.cancel();
-    this.#client.close();
+    this.#ownClient?.close();
   }
 
   #sort(): void {

@@ -6,45 +6,6 @@ import { agentsHarness } from "./agents-harness.ts";
 
 type Harness = Awaited<ReturnType<typeof agentsHarness>>;
 
-type Life = (agent: RawAgent) => Promise<unknown>;
-
-/** Streams that become sessions: one that vanishes, one that says goodbye, one that breaks the protocol. */
-const sessions: readonly Life[] = [
-  async (agent) => {
-    await agent.reconnect();
-    agent.close();
-  },
-  async (agent) => {
-    await agent.reconnect();
-    agent.halfClose();
-  },
-  async (agent) => {
-    await agent.reconnect();
-    agent.sendBytes(new Uint8Array([0xff]));
-  },
-];
-
-/** Streams that do not: one that never says anything, one that says nonsense, one that goes in the middle of its hello. */
-const strangers: readonly Life[] = [
-  async (agent) => {
-    await agent.challenge();
-    agent.close();
-  },
-  async (agent) => {
-    await agent.challenge();
-    agent.sendBytes(new Uint8Array([0xff]));
-  },
-  async (agent) => {
-    const { nonce } = await agent.challenge();
-    const { agentId } = agent.identity;
-    agent.sendHello(agent.hello({ case: "reconnection", value: { agentId } as never }), nonce);
-    agent.close();
-  },
-];
-
-// Mostly strangers: a session costs a disk its time, whatever it leaves behind.
-const lives = [...sessions, ...strangers, ...strangers, ...strangers, ...strangers];
-
 async function enrol({ port, tokens }: Harness): Promise<RawAgent["identity"]> {
   const { token } = await tokens.create({
     description: "",
@@ -60,38 +21,7 @@ async function enrol({ port, tokens }: Harness): Promise<RawAgent["identity"]> {
   return agent.identity;
 }
 
-function resources(): Record<string, number> {
-  const names = process.getActiveResourcesInfo().filter((name) => name !== "Immediate");
-  return Object.fromEntries(
-    [...new Set(names)].map((name) => [name, names.filter((each) => each === name).length]),
-  );
-}
-
 describe("what streams leave behind", () => {
-  it("S16 1,000 streams opened and closed leave no timer, session, handshake or socket", async function () {
-    this.timeout(30_000);
-    await using harness = await agentsHarness();
-    const { streams, registry, wheel, port } = harness;
-    const identities = await Promise.all(Array.from({ length: 25 }, () => enrol(harness)));
-    await eventually(() => registry.size === 0, "no session at the start");
-    const before = resources();
-    const clients = identities.map(async (identity, index) => {
-      for (let life = 0; life < 40; life += 1) {
-        const agent = new RawAgent(port, identity);
-        await lives[(life + index) % lives.length]?.(agent);
-        await agent.ended;
-        agent.close();
-      }
-    });
-    await Promise.all(clients);
-    await eventually(() => streams.handshakes + registry.size === 0, "no handshake and no session");
-    await eventually(() => wheel.size === 0, "no timer of the wheel");
-    await eventually(() => {
-      const now = resources();
-      return Object.keys(now).every((name) => (now[name] ?? 0) <= (before[name] ?? 0));
-    }, "as few resources as before").catch(() => assert.deepEqual(resources(), before));
-  });
-
   it("S16 a session whose start fails is ended, told so and forgotten like any other", async () => {
     await using harness = await agentsHarness({
       traffic: {
