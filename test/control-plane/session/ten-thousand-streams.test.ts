@@ -19,7 +19,7 @@ const tolerableBytes = 4 * 1024 * 1024;
 const patienceMs = 60_000;
 
 describe("what ten thousand streams leave behind", function () {
-  this.timeout(5 * patienceMs);
+  this.timeout(10 * patienceMs);
   this.slow(patienceMs);
   let dataDir: string;
 
