@@ -290,6 +290,29 @@ describe("mutual TLS for agents", function () {
     }
   });
 
+  it("V09 an agent that asks for certificates again and again is given one, and keeps its session", async () => {
+    await using fleet = await TlsFleet.start({ agentMtls: "require" });
+    await (await fleet.enrol("host")).close();
+    const agent = await handOf(fleet, "host", await shownBy(fleet, "host"));
+    await agent.reconnect();
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const request = certificateRequest(privateKey);
+    for (let count = 0; count < 20; count += 1) agent.send({ certificateRequest: { request } });
+    agent.send({ certificateRequest: { request: new Uint8Array(5_000) } });
+    const { certificate } = await agent.frame((frame) => frame.certificate.length > 0);
+    assert.ok(new X509Certificate(certificate).checkPrivateKey(privateKey));
+    const api = await fleet.client();
+    const eventsOf = async (type: EventType) =>
+      (await api.events.listEvents({ filter: { types: [type] } })).events;
+    await eventually(
+      async () => (await eventsOf(EventType.ITEM_REFUSED)).length === 1,
+      "the last item was read",
+    );
+    assert.equal((await eventsOf(EventType.AGENT_CERTIFICATE_ISSUED)).length, 2);
+    assert.equal((await api.hosts.getHost({ host: "host" })).host?.online, true);
+    agent.close();
+  });
+
   it("E16 the doctor says whether this host has the certificate that it needs", async () => {
     await using fleet = await TlsFleet.start({ agentMtls: "require" });
     await (await fleet.enrol("host")).close();
