@@ -19,6 +19,7 @@ export { ApiKeyService } from "./gen/fairlead/access/v1/api_key_service_pb.js";
 export { AuthorityService } from "./gen/fairlead/authority/v1/authority_service_pb.js";
 export { CommandService } from "./gen/fairlead/command/v1/command_service_pb.js";
 export { ContainerService } from "./gen/fairlead/container/v1/container_service_pb.js";
+export { ExecService } from "./gen/fairlead/container/v1/exec_service_pb.js";
 export { LogService } from "./gen/fairlead/container/v1/log_service_pb.js";
 export { EventService } from "./gen/fairlead/event/v1/event_service_pb.js";
 export { HostService } from "./gen/fairlead/host/v1/host_service_pb.js";
@@ -55,6 +56,12 @@ export type {
   ResourceLimits,
   RestartPolicy,
 } from "./gen/fairlead/container/v1/container_spec_pb.js";
+export type {
+  ExecSpec,
+  ProcessInput,
+  ProcessOutput,
+  TerminalSize,
+} from "./gen/fairlead/container/v1/process_pb.js";
 export { OutputStream } from "./gen/fairlead/container/v1/log_pb.js";
 export type { LogMatch, LogRecord } from "./gen/fairlead/container/v1/log_pb.js";
 export type { ContainerSelector } from "./gen/fairlead/container/v1/container_selector_pb.js";

@@ -8,6 +8,7 @@ import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
 import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
+import { ExecService } from "../gen/fairlead/container/v1/exec_service_pb.js";
 import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
@@ -51,6 +52,8 @@ export interface Fairlead extends Disposable {
   readonly server: string;
   readonly containers: Client<typeof ContainerService>;
   readonly logs: Client<typeof LogService>;
+  /** `exec` carries both ways and needs the protocol "grpc"; `startExec` and `sendExecInput` work with both. */
+  readonly processes: Client<typeof ExecService>;
   readonly hosts: Client<typeof HostService>;
   readonly registrationTokens: Client<typeof RegistrationTokenService>;
   readonly apiKeys: Client<typeof ApiKeyService>;
@@ -78,6 +81,7 @@ export function createFairlead(options: FairleadOptions): Fairlead {
     server,
     containers: createClient(ContainerService, transport),
     logs: createClient(LogService, transport),
+    processes: createClient(ExecService, transport),
     hosts: createClient(HostService, transport),
     registrationTokens: createClient(RegistrationTokenService, transport),
     apiKeys: createClient(ApiKeyService, transport),

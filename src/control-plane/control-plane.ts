@@ -3,6 +3,7 @@ import { ApiKeyService } from "../gen/fairlead/access/v1/api_key_service_pb.js";
 import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service_pb.js";
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
+import { ExecService } from "../gen/fairlead/container/v1/exec_service_pb.js";
 import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
@@ -34,6 +35,7 @@ import { createAuthorityService } from "./services/authority-service.ts";
 import { createCommandService } from "./services/command-service.ts";
 import { createContainerService } from "./services/container-service.ts";
 import { createEventService } from "./services/event-service.ts";
+import { createExecService } from "./services/exec-service.ts";
 import { createHostService } from "./services/host-service.ts";
 import { createLogService } from "./services/log-service.ts";
 import { createRegistrationTokenService } from "./services/registration-token-service.ts";
@@ -92,6 +94,7 @@ function routes(rooms: Rooms): (router: ConnectRouter) => void {
     router
       .service(ContainerService, createContainerService(rooms))
       .service(LogService, createLogService(rooms))
+      .service(ExecService, createExecService(rooms))
       .service(HostService, createHostService(rooms))
       .service(RegistrationTokenService, createRegistrationTokenService(rooms))
       .service(ApiKeyService, createApiKeyService(rooms))

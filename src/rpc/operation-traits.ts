@@ -14,6 +14,8 @@ export interface OperationTraits {
   readonly mutates: boolean;
   /** Looking at the engine afterwards tells whether it took effect. */
   readonly converges: boolean;
+  /** It may change something and is not journaled: its ticket sees to it that it is done at most once. */
+  readonly acts: boolean;
   /** How long it may take when the caller does not say, in milliseconds. */
   readonly defaultTimeoutMs: number;
 }
@@ -30,6 +32,7 @@ const traitsByCase: ReadonlyMap<string, OperationTraits> = new Map(
         name: field.name,
         mutates: option.mutates,
         converges: option.converges,
+        acts: option.acts,
         defaultTimeoutMs: durationMs(option.defaultTimeout),
       },
     ];

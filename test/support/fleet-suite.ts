@@ -4,6 +4,7 @@ import type { MakeFleetEngine } from "./fleet-engine.ts";
 import { eventTests } from "./fleet-event-tests.ts";
 import { FleetKit } from "./fleet-kit.ts";
 import { listTests } from "./fleet-list-tests.ts";
+import { execTests } from "./fleet-exec-tests.ts";
 import { logTests } from "./fleet-log-tests.ts";
 import { operationTests } from "./fleet-operation-tests.ts";
 import { outageTests } from "./fleet-outage-tests.ts";
@@ -26,6 +27,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
       operationTests(kit);
       commandTests(kit);
       logTests(kit);
+      execTests(kit);
       eventTests(kit);
       commandLineTests(kit);
       sessionTests(kit);

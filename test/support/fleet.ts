@@ -49,8 +49,14 @@ export class Fleet implements AsyncDisposable {
   private constructor(plane: TestControlPlane, socketsBefore: number) {
     this.plane = plane;
     this.#socketsBefore = socketsBefore;
+    this.api = this.client("connect");
+  }
+
+  /** A client of the API, with the key of the first admin. */
+  client(protocol: "connect" | "grpc"): Fairlead {
+    const access = keyFileOf(this.plane.controlPlane.keyFile ?? "");
     // Nothing is repeated, so that the test sees each error.
-    this.api = createFairlead({ ...keyFileOf(plane.controlPlane.keyFile ?? ""), retry: { attempts: 1 } });
+    return createFairlead({ ...access, protocol, retry: { attempts: 1 } });
   }
 
   /** Starts a control plane without hosts. What an engine cannot do now is tried again soon. */

@@ -18,6 +18,7 @@ const harmful: Readonly<Record<OperationCase, boolean>> = {
   renameContainer: true,
   removeContainer: true,
   openLogs: false,
+  openProcess: false,
 };
 
 /** Whether an operation is refused for a protected container. */

@@ -49,6 +49,18 @@ export class DataStreams {
    * answers instead of accepting it, and with the signal's reason.
    */
   async run(ticket: Uint8Array, work: StreamWork, signal: AbortSignal): Promise<void> {
+    await this.begin(ticket, () => Promise.resolve(work), signal);
+  }
+
+  /**
+   * The same for work that has a beginning, once the stream is accepted, without which it is nothing: when that fails the stream is
+   * cut, and this rejects with the failure.
+   */
+  async begin(
+    ticket: Uint8Array,
+    beginning: (stream: DataStream) => Promise<StreamWork>,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed;
     const { maxStreams } = this.#parts;
     if (this.#count >= maxStreams) {
@@ -59,15 +71,10 @@ export class DataStreams {
     try {
       const { call, release } = await this.#connections.open(signal);
       const stream = new DataStream(call);
-      try {
-        await this.#introduce(stream, ticket, signal);
-      } catch (error) {
-        stream.cancel(
-          error instanceof FleetError ? error : new FleetError("CANCELLED", "not wanted any more"),
-        );
+      const work = await this.#prepared(stream, ticket, beginning, signal).catch((error: unknown) => {
         release(false);
         throw error;
-      }
+      });
       working = true;
       this.#start(stream, work, release);
     } finally {
@@ -86,6 +93,23 @@ export class DataStreams {
     this.endAll(reason);
     this.#connections.close();
     await Promise.all(this.#running);
+  }
+
+  async #prepared(
+    stream: DataStream,
+    ticket: Uint8Array,
+    beginning: (stream: DataStream) => Promise<StreamWork>,
+    signal: AbortSignal,
+  ): Promise<StreamWork> {
+    try {
+      await this.#introduce(stream, ticket, signal);
+      return await beginning(stream);
+    } catch (error) {
+      const known = error instanceof FleetError ? error : new FleetError("CANCELLED", "not wanted any more");
+      // The command's own failure says why.
+      stream.cancel(known);
+      throw error;
+    }
   }
 
   async #introduce(stream: DataStream, ticket: Uint8Array, signal: AbortSignal): Promise<void> {

@@ -28,6 +28,10 @@ const operationsOn = (container: string): Readonly<Record<OperationCase, Operati
   unpauseContainer: { case: "unpauseContainer", value: { container } },
   renameContainer: { case: "renameContainer", value: { container, newName: "other" } },
   removeContainer: { case: "removeContainer", value: { container, force: true } },
+  openProcess: {
+    case: "openProcess",
+    value: { ticket: new Uint8Array(32), container, process: { command: ["true"] } },
+  },
   openLogs: { case: "openLogs", value: { ticket: new Uint8Array(32), container } },
 });
 

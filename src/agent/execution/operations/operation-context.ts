@@ -18,7 +18,7 @@ export interface OperationRooms {
   readonly mirror: ContainerMirror;
   readonly protection: SelfProtection;
   /** Streams beside the session, for what does not fit into a result. */
-  readonly streams: Pick<DataStreams, "run">;
+  readonly streams: Pick<DataStreams, "run" | "begin">;
   /** What the host's owner allows. */
   readonly policy: Pick<PolicyFile, "current">;
   /** Adds what the agent knows beyond the engine: `protected`, `observed_time`. */

@@ -5,6 +5,7 @@ import { FleetError } from "../../../domain/errors.ts";
 import type { OperationCase } from "../../../rpc/operation-traits.ts";
 import type { EngineChange } from "../../engine/engine.ts";
 import { openLogs } from "../logs/open-logs.ts";
+import { openProcess } from "../processes/open-process.ts";
 import type { KnownOperation } from "./command-codec.ts";
 import type { OperationContext, Outcome } from "./operation-context.ts";
 
@@ -82,6 +83,8 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
   },
 
   openLogs,
+
+  openProcess,
 };
 
 /**

@@ -27,9 +27,11 @@ export class PolicyGate {
 
   /** Refuses an operation that may not be done, whatever its container, and a container that may not be made. */
   async admit(operation: KnownOperation): Promise<void> {
-    const { name, mutates } = operationTraits(operation.case);
+    const { name, mutates, acts } = operationTraits(operation.case);
     this.#operation = name;
-    if (mutates && this.#policy.readOnly) throw this.#refusal("read_only", `${name}, or any other change`);
+    if ((mutates || acts) && this.#policy.readOnly) {
+      throw this.#refusal("read_only", `${name}, or any other change`);
+    }
     this.#admitName(name);
     if (operation.case === "createContainer") {
       const { spec, start } = operation.value;
