@@ -183,7 +183,7 @@ async function roomsFrom(
     maxStreams: limits.streams,
     logger,
   });
-  const rooms = { engine, mirror, protection, policy, complete, streams };
+  const rooms = { engine, clock, mirror, protection, policy, complete, streams };
   // Taken before any session: what is in the middle now was left there by an earlier process.
   const left = journal.running();
   const executor = new Executor({ rooms, journal, clock, timers, limits, logger });

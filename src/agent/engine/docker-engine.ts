@@ -9,12 +9,15 @@ import { createContainer } from "./docker-create.ts";
 import type { DockerEndpoint } from "./docker-endpoint.ts";
 import { watchContainers } from "./docker-watch.ts";
 import { factsFromDocker } from "./docker-facts.ts";
-import type { DockerInfo, DockerInspection } from "./docker-json.ts";
+import type { DockerInfo, DockerInspection, DockerStats } from "./docker-json.ts";
+import { usageFromDocker } from "./docker-usage.ts";
+import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
+import { readHostUsage } from "./host-usage.ts";
 import { readLogs } from "./docker-logs.ts";
 import { startExec } from "./docker-exec.ts";
 import { attach } from "./docker-attach.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
-import { eachOf } from "./each-of.ts";
+import { eachOf } from "../../resilience/each-of.ts";
 import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
 
@@ -163,6 +166,24 @@ export class DockerEngine implements Engine {
 
   attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
     return attach(this.#connection, this.#inspectorOf(container), options, signal);
+  }
+
+  async usage(container: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {
+    // Without "one-shot" Docker would take a second reading itself, which takes it two seconds.
+    const call = {
+      method: "GET",
+      path: pathOf(container, "/stats"),
+      query: { stream: false, "one-shot": true },
+    } as const;
+    const stats = await this.#named(container, signal, () =>
+      this.#connection.requestJson<DockerStats>(call, signal),
+    );
+    return usageFromDocker(stats);
+  }
+
+  async hostUsage(signal: AbortSignal): Promise<HostUsage> {
+    const info = await this.#connection.requestJson<DockerInfo>({ method: "GET", path: "/info" }, signal);
+    return readHostUsage(info.DockerRootDir, this.#clock);
   }
 
   watch(signal: AbortSignal): AsyncIterable<EngineNotice> {

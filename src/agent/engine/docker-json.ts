@@ -72,6 +72,34 @@ export interface DockerInfo {
   readonly NCPU?: number;
   readonly MemTotal?: number;
   readonly SystemTime?: string;
+  readonly DockerRootDir?: string;
+}
+
+/** GET /containers/{id}/stats */
+export interface DockerStats {
+  readonly read?: string;
+  readonly cpu_stats?: Maybe<{
+    readonly cpu_usage?: Maybe<{
+      readonly total_usage?: number;
+      readonly percpu_usage?: Maybe<readonly number[]>;
+    }>;
+    readonly system_cpu_usage?: number;
+    readonly online_cpus?: number;
+  }>;
+  readonly memory_stats?: Maybe<{
+    readonly usage?: number;
+    readonly limit?: number;
+    readonly stats?: Maybe<Readonly<Record<string, number>>>;
+  }>;
+  readonly networks?: Maybe<
+    Readonly<Record<string, Maybe<{ readonly rx_bytes?: number; readonly tx_bytes?: number }>>>
+  >;
+  readonly blkio_stats?: Maybe<{
+    readonly io_service_bytes_recursive?: Maybe<
+      readonly { readonly op?: string; readonly value?: number }[]
+    >;
+  }>;
+  readonly pids_stats?: Maybe<{ readonly current?: number }>;
 }
 
 /** A line of GET /events, its `timeNano` read without loss. */

@@ -3,6 +3,7 @@ import type { HostFactsSchema } from "../../gen/fairlead/agent/v1/handshake_pb.j
 import type { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 
 /** A container as the engine describes it now. */
@@ -96,6 +97,10 @@ export interface Engine {
    * missed. The signal covers the start only.
    */
   attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess>;
+  /** What a container has used up to now; undefined when it does not run. Rates are the difference of two readings. */
+  usage(container: string, signal: AbortSignal): Promise<ContainerUsage | undefined>;
+  /** What the host has used up to now. Where the engine is on another machine than the agent, it is the agent's machine that is told of. */
+  hostUsage(signal: AbortSignal): Promise<HostUsage>;
   /**
    * Follows the engine's events until the signal aborts (then it just ends) or the stream breaks (then it throws
    * `ENGINE_UNAVAILABLE`). Starting again is the caller's business, and so is a fresh list.

@@ -30,6 +30,9 @@ export class SimulatedContainer {
   /** The process, while there is one. */
   run: SimulatedRun | undefined;
   paused = false;
+  /** How long it was paused in this run and is not any more, and since when it is. */
+  idleMs = 0;
+  pauseTime = 0;
   exitCode = 0;
   startTime: number | undefined;
   finishTime: number | undefined;

@@ -6,6 +6,8 @@ import { containerFromInspection } from "./docker-container.ts";
 import { failureFromAnswer } from "./docker-errors.ts";
 import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
+import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
+import { simulatedHostUsage, simulatedMachine, simulatedUsage } from "./simulated-usage.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
 import { inventHex, type Random } from "./simulated-names.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
@@ -109,8 +111,7 @@ export class SimulatedEngine implements Engine {
       architecture: "x86_64",
       engineVersion: "simulated",
       engineApiVersion: "1.41",
-      cpuCount: 4,
-      memoryBytes: 8n * 1024n ** 3n,
+      ...simulatedMachine,
       simulated: true,
     };
   }
@@ -271,6 +272,16 @@ export class SimulatedEngine implements Engine {
   async attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
     await this.#arrive(signal);
     return this.#host.attach(this.#host.containers.find(container), options);
+  }
+
+  async usage(container: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {
+    await this.#arrive(signal);
+    return simulatedUsage(this.#host.containers.find(container), this.#options.clock.now());
+  }
+
+  async hostUsage(signal: AbortSignal): Promise<HostUsage> {
+    await this.#arrive(signal);
+    return simulatedHostUsage(this.#host.containers.all(), this.#options.clock.now());
   }
 
   watch(signal: AbortSignal): AsyncIterable<EngineNotice> {

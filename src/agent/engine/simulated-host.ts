@@ -75,6 +75,7 @@ export class SimulatedHost {
     container.bindings = publishPorts(container, this.containers.all());
     container.exitCode = 0;
     container.startTime = this.#clock.now();
+    container.idleMs = 0;
     container.run = new SimulatedRun(
       processOfCommand(container.command, { init, stdinOpen }),
       this.#clock,
@@ -120,6 +121,7 @@ export class SimulatedHost {
   /** Freezes one that runs. */
   pause(container: SimulatedContainer): void {
     container.paused = true;
+    container.pauseTime = this.#clock.now();
     container.run?.freeze();
     container.execs.forEach((exec) => exec.freeze());
     this.#tell(ContainerAction.PAUSED, container);
@@ -128,6 +130,7 @@ export class SimulatedHost {
   /** Thaws one that is paused. */
   unpause(container: SimulatedContainer): void {
     container.paused = false;
+    container.idleMs += this.#clock.now() - container.pauseTime;
     this.#tell(ContainerAction.UNPAUSED, container);
     container.execs.forEach((exec) => exec.thaw());
     container.run?.thaw();

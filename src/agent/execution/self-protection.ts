@@ -19,6 +19,7 @@ const harmful: Readonly<Record<OperationCase, boolean>> = {
   removeContainer: true,
   openLogs: false,
   openProcess: false,
+  openStats: false,
 };
 
 /** Whether an operation is refused for a protected container. */

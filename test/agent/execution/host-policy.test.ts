@@ -33,6 +33,7 @@ const operationsOn = (container: string): Readonly<Record<OperationCase, Operati
     value: { ticket: new Uint8Array(32), container, process: { command: ["true"] } },
   },
   openLogs: { case: "openLogs", value: { ticket: new Uint8Array(32), container } },
+  openStats: { case: "openStats", value: { ticket: new Uint8Array(32), containers: [container] } },
 });
 
 const changes = new Set([

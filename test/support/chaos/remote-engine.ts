@@ -7,6 +7,7 @@ import type {
   EngineFacts,
   EngineNotice,
 } from "../../../src/agent/engine/engine.ts";
+import type { HostUsage } from "../../../src/agent/engine/engine-usage.ts";
 import type { EngineProcess, LogRecord } from "../../../src/agent/engine/engine-streams.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import {
@@ -111,6 +112,14 @@ export class RemoteEngine implements Engine {
   /** Its socket carries commands and events alone. */
   logs(): AsyncIterable<LogRecord> {
     throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no logs");
+  }
+
+  async usage(): Promise<undefined> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process is not measured");
+  }
+
+  async hostUsage(): Promise<HostUsage> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process is not measured");
   }
 
   async exec(): Promise<EngineProcess> {

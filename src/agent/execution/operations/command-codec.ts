@@ -30,7 +30,8 @@ export function operationFrom(bytes: Uint8Array): KnownOperation | undefined {
   return operation.case === undefined ? undefined : operation;
 }
 
-/** The container that an operation names; for a creation the new one's name, which may be empty. */
+/** The container that an operation names; for a creation the new one's name, which may be empty; empty where it is about several. */
 export function containerOf(operation: KnownOperation): string {
-  return operation.case === "createContainer" ? operation.value.name : operation.value.container;
+  if (operation.case === "createContainer") return operation.value.name;
+  return operation.case === "openStats" ? "" : operation.value.container;
 }

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { OperationOutcomeSchema } from "../../../gen/fairlead/agent/v1/operation_pb.js";
 import type { Preconditions } from "../../../gen/fairlead/container/v1/preconditions_pb.js";
 import type { Engine, EngineContainer } from "../../engine/engine.ts";
+import type { Clock } from "../../../resilience/clock.ts";
 import type { ContainerMirror } from "../../inventory/container-mirror.ts";
 import type { DataStreams } from "../../streams/data-streams.ts";
 import { PolicyGate } from "../policy/policy-gate.ts";
@@ -15,6 +16,7 @@ export type Outcome = MessageInitShape<typeof OperationOutcomeSchema>;
 /** What operations need of the agent's rooms. */
 export interface OperationRooms {
   readonly engine: Engine;
+  readonly clock: Clock;
   readonly mirror: ContainerMirror;
   readonly protection: SelfProtection;
   /** Streams beside the session, for what does not fit into a result. */

@@ -6,6 +6,7 @@ import type { OperationCase } from "../../../rpc/operation-traits.ts";
 import type { EngineChange } from "../../engine/engine.ts";
 import { openLogs } from "../logs/open-logs.ts";
 import { openProcess } from "../processes/open-process.ts";
+import { openStats } from "../stats/open-stats.ts";
 import type { KnownOperation } from "./command-codec.ts";
 import type { OperationContext, Outcome } from "./operation-context.ts";
 
@@ -85,6 +86,7 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
   openLogs,
 
   openProcess,
+  openStats,
 };
 
 /**

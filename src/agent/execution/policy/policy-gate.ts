@@ -51,6 +51,12 @@ export class PolicyGate {
     });
   }
 
+  /** Those containers that may be touched; the others are left out without a word. */
+  permitted(containers: readonly EngineContainer[]): EngineContainer[] {
+    this.#isJudged = true;
+    return containers.filter(({ labels = {} }) => this.#brokenLabelRule(labels) === undefined);
+  }
+
   /** Refuses what nobody has asked about, so that an operation that forgets to is refused rather than done. */
   requireVerdict(): void {
     if (this.#isAdmitted && this.#isJudged) return;
@@ -64,15 +70,20 @@ export class PolicyGate {
   }
 
   #judgeLabels(labels: Labels, what: string, metadata: Labels = {}): void {
+    const rule = this.#brokenLabelRule(labels);
+    if (rule !== undefined) throw this.#refusal(rule, what, metadata);
+    this.#isJudged = true;
+  }
+
+  #brokenLabelRule(labels: Labels): string | undefined {
     const { exceptLabels, onlyLabels } = this.#policy;
     const mayBeMore = exceptLabels.length > 0 && Object.keys(labels).length >= maxLabels;
     if (mayBeMore || exceptLabels.some((selector) => carries(labels, selector))) {
-      throw this.#refusal("containers.except_labels", what, metadata);
+      return "containers.except_labels";
     }
-    if (onlyLabels?.some((selector) => carries(labels, selector)) === false) {
-      throw this.#refusal("containers.only_labels", what, metadata);
-    }
-    this.#isJudged = true;
+    return onlyLabels?.some((selector) => carries(labels, selector)) === false
+      ? "containers.only_labels"
+      : undefined;
   }
 
   #refusal(rule: string, what: string, metadata: Labels = {}): FleetError {
