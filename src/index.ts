@@ -21,6 +21,7 @@ export { CommandService } from "./gen/fairlead/command/v1/command_service_pb.js"
 export { ContainerService } from "./gen/fairlead/container/v1/container_service_pb.js";
 export { ExecService } from "./gen/fairlead/container/v1/exec_service_pb.js";
 export { LogService } from "./gen/fairlead/container/v1/log_service_pb.js";
+export { StatsService } from "./gen/fairlead/container/v1/stats_service_pb.js";
 export { EventService } from "./gen/fairlead/event/v1/event_service_pb.js";
 export { HostService } from "./gen/fairlead/host/v1/host_service_pb.js";
 export { RegistrationTokenService } from "./gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -64,6 +65,12 @@ export type {
 } from "./gen/fairlead/container/v1/process_pb.js";
 export { OutputStream } from "./gen/fairlead/container/v1/log_pb.js";
 export type { LogMatch, LogRecord } from "./gen/fairlead/container/v1/log_pb.js";
+export type { ContainerStats, HostStats } from "./gen/fairlead/container/v1/stats_pb.js";
+export type {
+  ContainerSample,
+  HostFailure,
+  HostSample,
+} from "./gen/fairlead/container/v1/stats_service_pb.js";
 export type { ContainerSelector } from "./gen/fairlead/container/v1/container_selector_pb.js";
 export type { Preconditions } from "./gen/fairlead/container/v1/preconditions_pb.js";
 export { EventSchema, EventType } from "./gen/fairlead/event/v1/event_pb.js";

@@ -10,6 +10,7 @@ import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { ExecService } from "../gen/fairlead/container/v1/exec_service_pb.js";
 import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
+import { StatsService } from "../gen/fairlead/container/v1/stats_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -54,6 +55,7 @@ export interface Fairlead extends Disposable {
   readonly logs: Client<typeof LogService>;
   /** `exec` carries both ways and needs the protocol "grpc"; `startExec` and `sendExecInput` work with both. */
   readonly processes: Client<typeof ExecService>;
+  readonly stats: Client<typeof StatsService>;
   readonly hosts: Client<typeof HostService>;
   readonly registrationTokens: Client<typeof RegistrationTokenService>;
   readonly apiKeys: Client<typeof ApiKeyService>;
@@ -82,6 +84,7 @@ export function createFairlead(options: FairleadOptions): Fairlead {
     containers: createClient(ContainerService, transport),
     logs: createClient(LogService, transport),
     processes: createClient(ExecService, transport),
+    stats: createClient(StatsService, transport),
     hosts: createClient(HostService, transport),
     registrationTokens: createClient(RegistrationTokenService, transport),
     apiKeys: createClient(ApiKeyService, transport),

@@ -5,6 +5,7 @@ import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { ExecService } from "../gen/fairlead/container/v1/exec_service_pb.js";
 import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
+import { StatsService } from "../gen/fairlead/container/v1/stats_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -38,6 +39,7 @@ import { createEventService } from "./services/event-service.ts";
 import { createExecService } from "./services/exec-service.ts";
 import { createHostService } from "./services/host-service.ts";
 import { createLogService } from "./services/log-service.ts";
+import { createStatsService } from "./services/stats-service.ts";
 import { createRegistrationTokenService } from "./services/registration-token-service.ts";
 
 /** A control plane that runs. */
@@ -95,6 +97,7 @@ function routes(rooms: Rooms): (router: ConnectRouter) => void {
       .service(ContainerService, createContainerService(rooms))
       .service(LogService, createLogService(rooms))
       .service(ExecService, createExecService(rooms))
+      .service(StatsService, createStatsService(rooms))
       .service(HostService, createHostService(rooms))
       .service(RegistrationTokenService, createRegistrationTokenService(rooms))
       .service(ApiKeyService, createApiKeyService(rooms))

@@ -1,3 +1,4 @@
+import type { Message } from "@bufbuild/protobuf";
 import { type Container, ContainerState } from "../../gen/fairlead/container/v1/container_pb.js";
 import type { ContainerSelector } from "../../gen/fairlead/container/v1/container_selector_pb.js";
 import { containerTest, labelTest } from "../inventory/container-filter.ts";
@@ -17,7 +18,7 @@ const live: ReadonlySet<ContainerState> = new Set([
  */
 export function selectContainers(
   inventory: FleetInventory,
-  selector: ContainerSelector,
+  selector: Omit<ContainerSelector, keyof Message>,
   limit: number,
   sees: HostTest,
 ): LocatedContainer[] {
