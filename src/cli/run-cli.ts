@@ -18,6 +18,7 @@ import { addKeysCommand } from "./commands/keys.ts";
 import { addLogsCommand } from "./commands/logs.ts";
 import { addPsCommand } from "./commands/ps.ts";
 import { addRenameCommand } from "./commands/rename.ts";
+import { addStatsCommand } from "./commands/stats.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { wantsColours } from "./environment.ts";
 import type { Environment } from "./environment.ts";
@@ -55,6 +56,7 @@ const clientCommands: readonly AddCommand[] = [
   addRmCommand,
   addInspectCommand,
   addLogsCommand,
+  addStatsCommand,
 ];
 const fleetCommands: readonly AddCommand[] = [
   addHostsCommand,

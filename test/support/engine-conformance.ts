@@ -6,6 +6,7 @@ import { type EngineHarness, EngineKit } from "./engine-kit.ts";
 import { logTests } from "./engine-log-tests.ts";
 import { operationTests } from "./engine-operation-tests.ts";
 import { referenceTests } from "./engine-reference-tests.ts";
+import { usageTests } from "./engine-usage-tests.ts";
 
 /**
  * The suite that every engine passes: what `Engine` promises, on whatever `makeHarness` gives. `withoutStreams`: it has no
@@ -31,6 +32,7 @@ export function describeEngine(
     referenceTests(kit);
     eventTests(kit);
     if (!withoutStreams) {
+      usageTests(kit);
       logTests(kit);
       execTests(kit);
       attachTests(kit);

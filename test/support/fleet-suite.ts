@@ -9,6 +9,7 @@ import { logTests } from "./fleet-log-tests.ts";
 import { operationTests } from "./fleet-operation-tests.ts";
 import { outageTests } from "./fleet-outage-tests.ts";
 import { sessionTests } from "./fleet-session-tests.ts";
+import { statsTests } from "./fleet-stats-tests.ts";
 
 /** The suite that a fleet passes on every engine: control plane, agents and engine as they are, seen through the API. */
 export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
@@ -28,6 +29,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
       commandTests(kit);
       logTests(kit);
       execTests(kit);
+      statsTests(kit);
       eventTests(kit);
       commandLineTests(kit);
       sessionTests(kit);

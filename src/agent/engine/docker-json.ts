@@ -95,9 +95,7 @@ export interface DockerStats {
     Readonly<Record<string, Maybe<{ readonly rx_bytes?: number; readonly tx_bytes?: number }>>>
   >;
   readonly blkio_stats?: Maybe<{
-    readonly io_service_bytes_recursive?: Maybe<
-      readonly { readonly op?: string; readonly value?: number }[]
-    >;
+    readonly io_service_bytes_recursive?: Maybe<readonly { readonly op?: string; readonly value?: number }[]>;
   }>;
   readonly pids_stats?: Maybe<{ readonly current?: number }>;
 }

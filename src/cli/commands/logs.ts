@@ -11,6 +11,7 @@ import { type Moment, momentBefore, parseMoment } from "../grammar/moment.ts";
 import { wholeNumber } from "../grammar/number.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
+import { isLost, reconnectDelayMs } from "../lost-connection.ts";
 import { LogPrinter } from "../output/log-printer.ts";
 
 /** What `logs` can be told. */
@@ -33,8 +34,6 @@ interface LogsOptions {
 
 type Request = MessageInitShape<typeof StreamLogsRequestSchema>;
 
-/** How long to wait before a stream that broke is taken up again where it stopped. */
-const reconnectDelayMs = 2_000;
 const mostLines = 10_000_000;
 
 /** `fairlead logs`: what containers have written, of one or of many. */
@@ -179,11 +178,6 @@ function parseTail(text: string): number | "all" {
 
 function asItIs(text: string): string {
   return text;
-}
-
-function isLost(error: unknown): boolean {
-  const passing = new Set(["SERVER_UNREACHABLE", "DRAINING", "AGENT_DISCONNECTED", "AGENT_OFFLINE"]);
-  return error instanceof FleetError && passing.has(error.reason);
 }
 
 const examples = `

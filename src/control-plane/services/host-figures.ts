@@ -81,7 +81,13 @@ export class HostFigures {
   #operation({ ids }: HostWish, ticket: Uint8Array): Operation {
     const all = ids === undefined || ids.size > maxNamed;
     const { includeHosts: includeHost, interval } = this.#wish;
-    const value = { ticket, all, includeHost, containers: all ? [] : [...ids], ...(interval && { interval }) };
+    const value = {
+      ticket,
+      all,
+      includeHost,
+      containers: all ? [] : [...ids],
+      ...(interval && { interval }),
+    };
     return create(OperationSchema, { operation: { case: "openStats", value } });
   }
 
