@@ -43,8 +43,8 @@ export class StatsScope {
     const host = this.#inventory.host(hostId, (one) => this.#isWanted(one));
     if (host === undefined) return undefined;
     const { labels = [], nameContains = "", containers = [] } = this.#selector ?? {};
-    if (labels.length === 0 && nameContains === "" && containers.length === 0)
-      return { host, ids: undefined };
+    const isEveryOne = labels.length === 0 && nameContains === "" && containers.length === 0;
+    if (isEveryOne) return { host, ids: undefined };
     const ids = new Set(this.#selected(hostId, true).map(({ container }) => container.id));
     return ids.size === 0 ? undefined : { host, ids };
   }

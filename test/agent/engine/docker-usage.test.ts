@@ -3,10 +3,11 @@ import { usageFromDocker } from "../../../src/agent/engine/docker-usage.ts";
 
 const read = "2026-01-02T03:04:05.678901234Z";
 
+const memory = (stats: Record<string, number>) =>
+  usageFromDocker({ read, memory_stats: { usage: 1_000, limit: 4_000, stats } })?.memoryBytes;
+
 describe("what Docker says that a container uses", () => {
   it("O14 memory is without the page cache that can be given back, of both versions of control groups", () => {
-    const memory = (stats: Record<string, number>) =>
-      usageFromDocker({ read, memory_stats: { usage: 1_000, limit: 4_000, stats } })?.memoryBytes;
     assert.equal(memory({ total_inactive_file: 300, inactive_file: 1 }), 700n);
     assert.equal(memory({ inactive_file: 400 }), 600n);
     assert.equal(memory({ total_inactive_file: 2_000 }), 1_000n, "more than there is counts for nothing");
