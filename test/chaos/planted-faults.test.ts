@@ -36,6 +36,17 @@ const small = {
   limitMs: 8_000,
 };
 
+/** One fault, at the worst moment that there is for it, with time for what comes of it on any machine. */
+const once = {
+  ...small,
+  agents: 1,
+  commands: 1_000,
+  limitMs: 60_000,
+  settleMs: 30_000,
+  faultCount: 1,
+  faultEveryMs: [200, 400] as const,
+};
+
 /** Agents that hang with much to do, and are replaced. */
 const replacing = {
   ...small,
@@ -81,15 +92,14 @@ const faults: Readonly<Record<string, PlantedFault>> = {
     mutations: [
       {
         file: "src/agent/execution/journal.ts",
-        from: "setImmediate(() => this.#flush());\n    await promise;",
-        to: "setTimeout(() => this.#flush(), 2_000);\n    promise.catch(() => undefined);",
+        from: "if (!this.#closed) this.#flushing ??= setImmediate(() => this.#flush());\n    await this.#gathered(run);",
+        // Later than the end of the run.
+        to: "setTimeout(() => void this.#gathered(run), 600_000).unref();",
       },
-      { file: "src/agent/execution/journal.ts", from: "clearImmediate(", to: "clearTimeout(" },
     ],
     run: {
-      ...small,
+      ...once,
       faults: { "isolate-and-kill-agent": 1 },
-      faultEveryMs: [200, 400],
       asks: () => ({ ...steady, operation: "kill" }),
     },
     breaks: ["nothing is executed twice"],
@@ -121,10 +131,8 @@ const faults: Readonly<Record<string, PlantedFault>> = {
       }),
     ),
     run: {
-      ...small,
-      manners: { ...slowEngines, maxLatencyMs: 600 },
+      ...once,
       faults: { "kill-agent-and-journal": 1 },
-      faultEveryMs: [200, 400],
       asks: () => ({ ...steady, operation: "restart" }),
     },
     breaks: ["nothing is executed twice"],

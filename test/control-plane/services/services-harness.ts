@@ -85,7 +85,10 @@ export class FakeDispatcher {
 /** All services over a real database and a real listener, with no agents behind them. */
 export type ServicesUnderTest = Awaited<ReturnType<typeof startServices>>;
 
-/** Starts them for one test, and `close` ends them. The caller of every call is "tester". */
+/**
+ * Starts them for one test, and `close` ends them. The caller of every call is "tester". Plaintext and without keys: services are told who calls, and see
+ * nothing of how the call came. The API with its TLS and its keys is what `testControlPlane` starts.
+ */
 export async function startServices() {
   const folder = await mkdtemp(join(tmpdir(), "fairlead-services-"));
   const logger = pino({ level: "silent" });

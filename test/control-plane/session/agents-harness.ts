@@ -30,7 +30,10 @@ export const noTraffic: CommandTraffic = {
   closed: () => undefined,
 };
 
-/** The agents' listener with its rooms in reach, on a real database and real sockets. */
+/**
+ * The agents' listener with its rooms in reach, on a real database and real sockets. Plaintext, so that what travels is only what these tests are about:
+ * frames and who is taken for whom, which TLS changes nothing of. Connections with TLS are what `testControlPlane` makes.
+ */
 export async function agentsHarness(
   options: { traffic?: Partial<CommandTraffic>; settings?: Partial<SessionSettings> } = {},
 ) {

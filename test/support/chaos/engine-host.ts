@@ -56,6 +56,7 @@ export class EngineHost {
   /** Ids of containers that agents had made, with their names. */
   readonly created = new Map<string, string>();
   readonly #asking = new AsyncLocalStorage<Asking>();
+  readonly #watchers = new Set<(container: string) => void>();
   readonly #random: SeededRandom;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -97,6 +98,27 @@ export class EngineHost {
     this.engine.setAvailable(false);
     await delay(ms, undefined, { signal }).catch(() => undefined);
     this.engine.setAvailable(true);
+  }
+
+  /**
+   * Resolves in the moment in which an agent has asked for a change of a container that is wanted: nothing is done yet, and it will be, whatever
+   * becomes of the agent. A creation is known by its name. Resolves also when the signal aborts.
+   */
+  async asked(isWanted: (container: string) => boolean, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onAbort = () => resolve();
+    const watcher = (container: string) => {
+      if (isWanted(container)) resolve();
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#watchers.add(watcher);
+    try {
+      await promise;
+    } finally {
+      this.#watchers.delete(watcher);
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   /** No more broken connections. */
@@ -145,6 +167,7 @@ export class EngineHost {
       this.#break(socket, request);
       return;
     }
+    if (changes) for (const watcher of this.#watchers) watcher(request.container);
     await delay(this.#random.between(0, maxLatencyMs));
     const reply = await this.#asking.run(asking, () => this.#carryOut(request));
     if (luck < breakBefore + breakAfter) this.#break(socket, request);

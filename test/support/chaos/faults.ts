@@ -27,7 +27,7 @@ export interface Fault {
   /** The host whose agent or connection it is about. Empty: the API's connections. */
   readonly host: string;
   readonly direction: Direction;
-  /** How long it lasts; how long what was killed stays away; how long what is isolated, or was replaced, still acts, before it is killed. */
+  /** How long it lasts; how long what was killed stays away; how long what was replaced still acts, before it is killed. */
   readonly ms: number;
 }
 

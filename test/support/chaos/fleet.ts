@@ -124,8 +124,8 @@ export class Fleet {
     const { signal } = this.#faults;
     const deeds: Readonly<Record<FaultKind, () => Promise<void> | void>> = {
       "kill-agent": () => this.#killAgent(host, false, ms),
-      "kill-agent-and-journal": () => this.#killAgent(host, true, ms),
-      "isolate-and-kill-agent": () => this.#isolateAndKill(host, ms),
+      "kill-agent-and-journal": () => this.#killWithJournal(host, ms),
+      "isolate-and-kill-agent": () => this.#isolateAndKill(host),
       // On a slow machine it would never come up, were it killed again and again before that.
       "kill-control-plane": () => (this.apiPort === undefined ? undefined : this.#kill(this.#plane, ms)),
       "freeze-agent": () => this.#freezeAgent(host, ms),
@@ -246,14 +246,29 @@ export class Fleet {
     await one.kill();
   }
 
-  /** What the agent does in its last moments nobody hears of. */
-  async #isolateAndKill(host: Host | undefined, ms: number): Promise<void> {
+  /** The agent dies in the middle of something, and nothing that it knew is left. */
+  async #killWithJournal(host: Host | undefined, ms: number): Promise<void> {
+    await this.#acts(host, () => true);
+    await this.#killAgent(host, true, ms);
+  }
+
+  /** What the agent does in its last moments nobody hears of, not even that it was told to. */
+  async #isolateAndKill(host: Host | undefined): Promise<void> {
+    const { asks } = this.#options.recorder;
+    const earlier = asks.length;
     const over = new AbortController();
     const isolated = host?.proxy.swallow("up", 60_000, over.signal);
-    await delay(ms, undefined, { signal: this.#faults.signal }).catch(() => undefined);
+    await this.#acts(host, (container) => asks.slice(earlier).some((ask) => ask.container === container));
     await this.#killAgent(host, false, 0);
     over.abort();
     await isolated;
+  }
+
+  /** Waits until the agent has asked its engine for such a change, in vain where nobody wants one of it. */
+  async #acts(host: Host | undefined, isWanted: (container: string) => boolean): Promise<void> {
+    if (host?.isUp !== true) return;
+    const inVain = AbortSignal.timeout(actsWithinMs);
+    await host.engine.asked(isWanted, AbortSignal.any([inVain, this.#faults.signal]));
   }
 
   async #freezeAgent(host: Host | undefined, ms: number): Promise<void> {
@@ -328,6 +343,8 @@ export class Fleet {
 const startMs = 60_000;
 /** Than the leases of control-plane-process.ts. */
 const longerThanLeaseMs = 1_800;
+/** As long as the lease: after that nobody tells it anything any more. */
+const actsWithinMs = 1_500;
 /** So long a process that wakes has at least, to show what it does. */
 const awakeMs = 1_500;
 
