@@ -68,7 +68,7 @@ describe("roles of the API", function () {
     for (const method of methods) {
       const role = requiredRole(method);
       assert.ok(role >= Role.VIEWER, `${method.parent.typeName}/${method.name} states ${Role[role]}`);
-      const reads = /^(List|Get|Watch|Wait|Inspect|StreamLogs$)/.test(method.name);
+      const reads = /^(List|Get|Watch|Wait|Inspect|Stream)/.test(method.name);
       assert.ok(reads || role >= Role.OPERATOR, `${method.name} is for ${Role[role]}`);
     }
     assert.equal(requiredRole(AgentService.method.agentStream), Role.UNSPECIFIED);
