@@ -19,6 +19,7 @@ import { IdentityFile } from "./identity/identity-file.ts";
 import { TrustStore } from "./identity/trust-store.ts";
 import { ContainerMirror } from "./inventory/container-mirror.ts";
 import { EngineFollower } from "./inventory/engine-follower.ts";
+import { EventPosition } from "./inventory/event-position.ts";
 import { HostEventQueue } from "./inventory/host-event-queue.ts";
 import { channelCredentials } from "./session/channel-credentials.ts";
 import type { SessionRooms } from "./session/session.ts";
@@ -92,7 +93,10 @@ export async function* examineAgent(
   yield* examine({ config, identity, trust, certificate }, signal);
 }
 
-type Rooms = SessionRooms & { readonly recover: (signal: AbortSignal) => Promise<void> };
+type Rooms = SessionRooms & {
+  readonly position: EventPosition;
+  readonly recover: (signal: AbortSignal) => Promise<void>;
+};
 
 class Agent implements RunningAgent {
   readonly ready: Promise<void>;
@@ -141,7 +145,7 @@ class Agent implements RunningAgent {
   }
 
   async #run(): Promise<FleetError | undefined> {
-    const { executor, follower, journal, policy, streams } = this.#rooms;
+    const { executor, follower, journal, policy, position, streams } = this.#rooms;
     const { signal } = this.#stopping;
     const following = follower.run(signal);
     const watching = policy.run(signal);
@@ -153,6 +157,7 @@ class Agent implements RunningAgent {
     } finally {
       const goesAway = new FleetError("DRAINING", "the agent goes away");
       await Promise.all([executor.close(), streams.close(goesAway), following, watching, recovering]);
+      await position.close();
       journal.close();
       this.#lock?.release();
     }
@@ -166,14 +171,19 @@ async function roomsFrom(
   const { identity, journal, policy } = kept;
   const { clock, engine, limits, logger, random } = config;
   const mirror = new ContainerMirror();
-  const events = new HostEventQueue(limits.queuedEvents, logger);
+  const position = await EventPosition.open(config.dataDir, { clock, logger });
+  const events = new HostEventQueue({
+    limit: limits.queuedEvents,
+    onTaken: (timeNs) => position.taken(timeNs),
+    logger,
+  });
   const protection = new SelfProtection(config.ownContainerId ?? (await findOwnContainerId()));
   const complete = (container: EngineContainer): EngineContainer => ({
     ...container,
     protected: protection.covers(container),
     observedTime: timestampFromMs(clock.now()),
   });
-  const follower = new EngineFollower({ engine, mirror, events, complete, clock, random, logger });
+  const follower = new EngineFollower({ engine, mirror, events, position, complete, clock, random, logger });
   const timers = new TimerWheel();
   const streams = new DataStreams({
     server: config.server,
@@ -202,6 +212,7 @@ async function roomsFrom(
     follower,
     mirror,
     events,
+    position,
     streams,
     instanceId: randomBytes(16),
     recover,

@@ -32,6 +32,21 @@ export class OrmEventRepository implements EventRepository {
     return rows.map(eventFromRow);
   }
 
+  async newestOfHost(
+    hostId: string,
+    beforeSequence: number | undefined,
+    limit: number,
+  ): Promise<EventRecord[]> {
+    const where = {
+      hostId,
+      ...(beforeSequence === undefined ? {} : { sequence: { $lt: beforeSequence } }),
+    };
+    const rows = await this.#database.read((em) =>
+      em.find(EventEntity, where, { orderBy: { sequence: "desc" }, limit }),
+    );
+    return rows.map(eventFromRow);
+  }
+
   async newest(): Promise<number> {
     return this.#database.read((em) => sequenceAt(em, "desc"));
   }

@@ -318,6 +318,8 @@ export interface EventQuery {
 export interface EventRepository {
   /** Oldest first. */
   list(query: EventQuery): Promise<EventRecord[]>;
+  /** The newest events of a host before a sequence, newest first. Undefined: the newest of all. */
+  newestOfHost(hostId: string, beforeSequence: number | undefined, limit: number): Promise<EventRecord[]>;
   /** The newest sequence; 0 when there was never an event. */
   newest(): Promise<number>;
   /** The oldest sequence that is kept; 0 when there was never an event. */

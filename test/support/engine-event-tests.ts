@@ -67,6 +67,17 @@ export function eventTests(kit: EngineKit): void {
     }
   });
 
+  it("L06 a watch is told first what happened since a time that it gives, in its order, and not what was before", async () => {
+    const watcher = await EngineWatcher.open(kit.engine);
+    const { id } = await kit.run({ command: ["sh", "-c", "exit 3"] });
+    await watcher.until(id, "DIED");
+    const [, { timeNs: startNs } = { timeNs: 0n }] = watcher.events(id);
+    const late = await EngineWatcher.open(kit.engine, startNs);
+    await late.until(id, "DIED");
+    assert.deepEqual(late.events(id), watcher.events(id).slice(1));
+    await Promise.all([watcher.close(), late.close()]);
+  });
+
   it("L05 a watch whose signal aborts, before or meanwhile, just ends", async () => {
     const notices: unknown[] = [];
     for await (const notice of kit.engine.watch(AbortSignal.abort(new Error("too late")))) {

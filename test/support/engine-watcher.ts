@@ -10,17 +10,17 @@ export class EngineWatcher {
   readonly #done: Promise<unknown>;
   #wake = Promise.withResolvers<void>();
 
-  private constructor(engine: Engine, listening: () => void) {
-    this.#done = this.#read(engine, listening).then(
+  private constructor(engine: Engine, listening: () => void, sinceNs: bigint | undefined) {
+    this.#done = this.#read(engine, listening, sinceNs).then(
       () => undefined,
       (error: unknown) => error,
     );
   }
 
   /** Resolves once the engine listens. */
-  static async open(engine: Engine): Promise<EngineWatcher> {
+  static async open(engine: Engine, sinceNs?: bigint): Promise<EngineWatcher> {
     const listening = Promise.withResolvers<void>();
-    const watcher = new EngineWatcher(engine, listening.resolve);
+    const watcher = new EngineWatcher(engine, listening.resolve, sinceNs);
     const failed = watcher.#done.then((error) => {
       throw error;
     });
@@ -66,8 +66,8 @@ export class EngineWatcher {
     return this.#done;
   }
 
-  async #read(engine: Engine, listening: () => void): Promise<void> {
-    for await (const notice of engine.watch(this.#stop.signal)) {
+  async #read(engine: Engine, listening: () => void, sinceNs: bigint | undefined): Promise<void> {
+    for await (const notice of engine.watch(this.#stop.signal, sinceNs)) {
       if (notice.kind === "listening") {
         listening();
       } else {

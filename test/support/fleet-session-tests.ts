@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { FleetError } from "../../src/domain/errors.ts";
 import { CommandState } from "../../src/gen/fairlead/command/v1/command_pb.js";
+import { EventType } from "../../src/gen/fairlead/event/v1/event_pb.js";
 import { eventually } from "./control-plane-harness.ts";
 import { rejection } from "./dispatching.ts";
 import { patienceMs } from "./fleet.ts";
@@ -28,7 +29,7 @@ export function sessionTests(kit: FleetKit): void {
   });
 
   for (const away of ["agent", "control plane"] as const) {
-    it(`O03 after the ${away} was away the inventory equals the engine's, whatever happened meanwhile`, async () => {
+    it(`O03 L06 after the ${away} was away the inventory equals the engine's, and what happened meanwhile is told, each once`, async () => {
       const { fleet, engine } = kit;
       const [stays, goes, starts] = await Promise.all([kit.make(), kit.make(), kit.make({ start: false })]);
       await fleet.untilTrue(main, engine);
@@ -47,6 +48,8 @@ export function sessionTests(kit: FleetKit): void {
         await fleet.restartControlPlane();
       }
       await fleet.untilTrue(main, engine);
+      await toldOnce(kit, goes.id, ["CREATED", "STARTED", "DIED", "REMOVED"], ["DIED", "REMOVED"]);
+      await toldOnce(kit, starts.id, ["CREATED", "STARTED"], ["STARTED"]);
       const ids = (await fleet.list(engine.labels)).map(({ id }) => id);
       assert.ok(ids.includes(stays.id) && ids.includes(starts.id) && !ids.includes(goes.id));
     });
@@ -75,6 +78,29 @@ export function sessionTests(kit: FleetKit): void {
     await fleet.untilHost(main, ({ online }) => online);
     await fleet.untilTrue(main, kit.engine);
   });
+}
+
+/** Waits until these facts of a container are events, in this order and no other, the last ones marked as told late. */
+async function toldOnce(
+  { fleet }: FleetKit,
+  container: string,
+  actions: readonly string[],
+  late: readonly string[],
+): Promise<void> {
+  const told = async () =>
+    (await fleet.events({ container })).filter(({ type }) => EventType[type].startsWith("CONTAINER_"));
+  await eventually(async () => (await told()).length >= actions.length, "all is told", patienceMs);
+  const events = await told();
+  const words = events.map(({ type }) => EventType[type].replace("CONTAINER_", ""));
+  assert.deepEqual(words, actions);
+  const caughtUp = events.filter(({ attributes }) => attributes["caught_up"] === "true");
+  assert.deepEqual(
+    caughtUp.map(({ type }) => EventType[type].replace("CONTAINER_", "")).slice(-late.length),
+    late,
+  );
+  for (const { eventTime, recordTime } of caughtUp.slice(-late.length)) {
+    assert.ok(eventTime && recordTime && timestampMs(eventTime) < timestampMs(recordTime));
+  }
 }
 
 /** The answer of a control plane that drains, or of the listener that it has closed by then. */

@@ -186,8 +186,8 @@ export class DockerEngine implements Engine {
     return readHostUsage(info.DockerRootDir, this.#clock);
   }
 
-  watch(signal: AbortSignal): AsyncIterable<EngineNotice> {
-    return watchContainers(this.#connection, this.#logger, signal);
+  watch(signal: AbortSignal, sinceNs?: bigint): AsyncIterable<EngineNotice> {
+    return watchContainers({ connection: this.#connection, logger: this.#logger, sinceNs }, signal);
   }
 
   async close(): Promise<void> {

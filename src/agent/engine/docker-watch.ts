@@ -6,18 +6,33 @@ import { failureFromBrokenCall } from "./docker-errors.ts";
 import { eventFromLine, linesOf } from "./docker-events.ts";
 import type { DockerInfo } from "./docker-json.ts";
 import type { EngineEvent, EngineNotice } from "./engine.ts";
-import { momentFromRfc3339 } from "./rfc3339.ts";
+import { type Moment, momentFromRfc3339 } from "./rfc3339.ts";
+
+/** What to watch, and from when on. */
+export interface Watch {
+  readonly connection: DockerConnection;
+  readonly logger: Logger;
+  /** Undefined: from now on. */
+  readonly sinceNs: bigint | undefined;
+}
+
+const nanosPerSecond = 1_000_000_000n;
 
 /** Follows the containers' events of one engine, as `Engine.watch` promises. Reads no faster than its reader. */
 export async function* watchContainers(
-  connection: DockerConnection,
-  logger: Logger,
+  { connection, logger, sinceNs }: Watch,
   signal: AbortSignal,
 ): AsyncGenerator<EngineNotice> {
   let response: IncomingMessage | undefined;
   try {
-    response = await openEvents(connection, signal);
-    yield { kind: "listening" };
+    // The engine answers a moment before it listens to itself. Asked for what happened since a moment before, by its own
+    // clock, it leaves no gap.
+    const info = await connection.requestJson<DockerInfo>({ method: "GET", path: "/info" }, signal);
+    const timeNs = nanoseconds(momentFromRfc3339(info.SystemTime));
+    // A clock that was set back must not make the engine wait for a time that is to come.
+    const fromNs = sinceNs !== undefined && sinceNs < timeNs ? sinceNs : timeNs;
+    response = await openEvents(connection, fromNs, signal);
+    yield { kind: "listening", timeNs };
     for await (const line of linesOf(response)) {
       const event = understood(line, logger);
       if (event !== undefined) {
@@ -35,22 +50,27 @@ export async function* watchContainers(
   }
 }
 
-async function openEvents(connection: DockerConnection, signal: AbortSignal): Promise<IncomingMessage> {
-  // The engine answers a moment before it listens to itself. Asked for what happened since a moment before, by its own
-  // clock, it leaves no gap.
-  const info = await connection.requestJson<DockerInfo>({ method: "GET", path: "/info" }, signal);
-  const since = momentFromRfc3339(info.SystemTime);
+function openEvents(
+  connection: DockerConnection,
+  fromNs: bigint,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const since = `${fromNs / nanosPerSecond}.${`${fromNs % nanosPerSecond}`.padStart(9, "0")}`;
   return connection.open(
     {
       method: "GET",
       path: "/events",
       query: {
         filters: JSON.stringify({ type: ["container"] }),
-        since: since && `${since.seconds}.${`${since.nanos}`.padStart(9, "0")}`,
+        since: fromNs === 0n ? undefined : since,
       },
     },
     signal,
   );
+}
+
+function nanoseconds(moment: Moment | undefined): bigint {
+  return moment === undefined ? 0n : moment.seconds * nanosPerSecond + BigInt(moment.nanos);
 }
 
 function understood(line: string, logger: Logger): EngineEvent | undefined {

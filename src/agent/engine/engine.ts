@@ -29,8 +29,12 @@ export interface EngineEvent {
 
 /** What an engine's event stream says. */
 export type EngineNotice =
-  /** The stream is open: nothing that happens from now on is missed. Always the first notice. */
-  { readonly kind: "listening" } | { readonly kind: "event"; readonly event: EngineEvent };
+  /**
+   * The stream is open: nothing that happens from now on is missed. Always the first notice. With the engine's time at that moment, in
+   * nanoseconds since the epoch; 0: it does not tell.
+   */
+  | { readonly kind: "listening"; readonly timeNs: bigint }
+  | { readonly kind: "event"; readonly event: EngineEvent };
 
 /** Whether something changed; false when it was so already. */
 export interface EngineChange {
@@ -103,9 +107,10 @@ export interface Engine {
   hostUsage(signal: AbortSignal): Promise<HostUsage>;
   /**
    * Follows the engine's events until the signal aborts (then it just ends) or the stream breaks (then it throws
-   * `ENGINE_UNAVAILABLE`). Starting again is the caller's business, and so is a fresh list.
+   * `ENGINE_UNAVAILABLE`). Starting again is the caller's business, and so is a fresh list. With `sinceNs` the events from that time on
+   * that the engine still has come first, in their order; engines keep few, and forget them when they stop.
    */
-  watch(signal: AbortSignal): AsyncIterable<EngineNotice>;
+  watch(signal: AbortSignal, sinceNs?: bigint): AsyncIterable<EngineNotice>;
   /** Frees sockets. Nothing may be called afterwards. */
   close(): Promise<void>;
 }

@@ -284,8 +284,8 @@ export class SimulatedEngine implements Engine {
     return simulatedHostUsage(this.#host.containers.all(), this.#options.clock.now());
   }
 
-  watch(signal: AbortSignal): AsyncIterable<EngineNotice> {
-    return this.#watch(signal);
+  watch(signal: AbortSignal, sinceNs?: bigint): AsyncIterable<EngineNotice> {
+    return this.#watch(signal, sinceNs);
   }
 
   async close(): Promise<void> {
@@ -293,7 +293,7 @@ export class SimulatedEngine implements Engine {
     this.#host.close();
   }
 
-  async *#watch(signal: AbortSignal): AsyncGenerator<EngineNotice> {
+  async *#watch(signal: AbortSignal, sinceNs: bigint | undefined): AsyncGenerator<EngineNotice> {
     try {
       await this.#arrive(signal);
     } catch (error) {
@@ -302,7 +302,7 @@ export class SimulatedEngine implements Engine {
       }
       throw error;
     }
-    yield* this.#host.events.follow(signal);
+    yield* this.#host.events.follow(signal, sinceNs);
   }
 
   async #arrive(signal: AbortSignal, call?: SimulatedCall): Promise<void> {

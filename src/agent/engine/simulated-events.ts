@@ -1,9 +1,13 @@
 import { FleetError } from "../../domain/errors.ts";
+import type { Clock } from "../../resilience/clock.ts";
 import { untilAborted } from "../../resilience/signals.ts";
 import type { EngineEvent, EngineNotice } from "./engine.ts";
 
 /** So many events wait for one reader; one that is further behind loses its stream instead of filling the memory. */
 const maxPending = 10_000;
+
+/** So many events are kept for readers that ask for earlier ones; as many as Docker keeps. */
+const maxKept = 256;
 
 interface Reader {
   readonly pending: EngineEvent[];
@@ -13,10 +17,21 @@ interface Reader {
 
 /** The event stream of a simulated engine, for any number of readers. */
 export class SimulatedEvents {
+  readonly #clock: Clock;
   readonly #readers = new Set<Reader>();
+  readonly #kept: EngineEvent[] = [];
+  #lastNs = 0n;
 
-  /** Tells all readers. */
-  publish(event: EngineEvent): void {
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Tells all readers of what happens now. No two events have the same time. */
+  publish(fact: Omit<EngineEvent, "timeNs">): void {
+    this.#lastNs = this.#nextNs();
+    const event = { ...fact, timeNs: this.#lastNs };
+    this.#kept.push(event);
+    if (this.#kept.length > maxKept) this.#kept.shift();
     for (const reader of this.#readers) {
       if (reader.pending.length >= maxPending) {
         reader.broken = true;
@@ -27,8 +42,9 @@ export class SimulatedEvents {
     }
   }
 
-  /** Breaks every stream, as an engine does that stops. */
+  /** Breaks every stream and forgets what happened, as an engine does that stops. */
   breakAll(): void {
+    this.#kept.length = 0;
     for (const reader of this.#readers) {
       reader.broken = true;
       reader.wake();
@@ -36,11 +52,12 @@ export class SimulatedEvents {
   }
 
   /** One more reader, as `Engine.watch` promises. */
-  async *follow(signal: AbortSignal): AsyncGenerator<EngineNotice> {
-    const reader: Reader = { pending: [], broken: false, wake: () => {} };
+  async *follow(signal: AbortSignal, sinceNs?: bigint): AsyncGenerator<EngineNotice> {
+    const pending = sinceNs === undefined ? [] : this.#kept.filter(({ timeNs }) => timeNs >= sinceNs);
+    const reader: Reader = { pending, broken: false, wake: () => {} };
     this.#readers.add(reader);
     try {
-      yield { kind: "listening" };
+      yield { kind: "listening", timeNs: this.#nextNs() };
       while (!signal.aborted) {
         const event = reader.pending.shift();
         if (event !== undefined) {
@@ -54,6 +71,11 @@ export class SimulatedEvents {
     } finally {
       this.#readers.delete(reader);
     }
+  }
+
+  #nextNs(): bigint {
+    const nowNs = BigInt(Math.round(this.#clock.now() * 1e6));
+    return nowNs > this.#lastNs ? nowNs : this.#lastNs + 1n;
   }
 }
 

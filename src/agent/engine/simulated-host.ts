@@ -26,7 +26,7 @@ const defaultGraceMs = 10_000;
  */
 export class SimulatedHost {
   readonly containers = new SimulatedContainers();
-  readonly events = new SimulatedEvents();
+  readonly events: SimulatedEvents;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #images: SimulatedImages;
@@ -42,6 +42,7 @@ export class SimulatedHost {
     readonly networks: readonly string[];
   }) {
     this.#clock = options.clock;
+    this.events = new SimulatedEvents(options.clock);
     this.#random = options.random;
     this.#images = new SimulatedImages(options.images);
     this.#networks = new Set(["bridge", "host", "none", ...options.networks]);
@@ -225,7 +226,6 @@ export class SimulatedHost {
       containerName: container.name,
       image: container.origin.spec.image,
       exitCode: action === ContainerAction.DIED ? container.exitCode : 0,
-      timeNs: BigInt(Math.round(this.#clock.now() * 1e6)),
     });
   }
 }

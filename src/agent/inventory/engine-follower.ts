@@ -6,13 +6,16 @@ import { linkSignal } from "../../resilience/signals.ts";
 import type { Engine, EngineContainer, EngineEvent } from "../engine/engine.ts";
 import type { ContainerMirror } from "./container-mirror.ts";
 import { ContainerRefresher } from "./container-refresher.ts";
+import type { EventPosition } from "./event-position.ts";
 import type { HostEventQueue } from "./host-event-queue.ts";
+import { RecentEvents } from "./recent-events.ts";
 
 /** What a follower is made of. */
 export interface EngineFollowerOptions {
   readonly engine: Engine;
   readonly mirror: ContainerMirror;
   readonly events: HostEventQueue;
+  readonly position: Pick<EventPosition, "beganNs" | "takenNs" | "begin">;
   /** Adds what the agent knows beyond the engine: `protected`, `observed_time`. */
   readonly complete: (container: EngineContainer) => EngineContainer;
   readonly clock: Clock;
@@ -26,13 +29,21 @@ export type EngineHealth = "unknown" | "available" | "unavailable";
 const backoff = { baseMs: 200, capMs: 5000 };
 const settledMs = 5000;
 
+/** So much is asked for again, because an engine may give out two events in another order than that of their times. */
+const overlapNs = 1_000_000_000n;
+
 /**
  * Keeps the mirror equal to the engine: a list when its event stream opens, then a look at each container that an
- * event names. When the stream breaks it says so, tries again for ever, and takes a fresh list once it is back.
+ * event names. When the stream breaks it says so, tries again for ever, and takes a fresh list once it is back. Each stream goes on
+ * where the one before broke, the first one where an earlier process of the agent was, as far as the engine still knows.
  */
 export class EngineFollower {
   readonly #options: EngineFollowerOptions;
   readonly #healthListeners = new Set<() => void>();
+  readonly #recent = new RecentEvents();
+  /** The time of the last event that was seen, by the engine's clock. */
+  #seenNs: bigint | undefined;
+  #listeningNs = 0n;
   #health: EngineHealth = "unknown";
 
   constructor(options: EngineFollowerOptions) {
@@ -79,9 +90,10 @@ export class EngineFollower {
     const refresher = new ContainerRefresher(this.#options, following.signal);
     let listing: Promise<void> = Promise.resolve();
     try {
-      for await (const notice of engine.watch(following.signal)) {
+      for await (const notice of engine.watch(following.signal, this.#sinceNs())) {
         // Events go on being read while the list is taken; what they name is looked at after it.
         if (notice.kind === "listening") {
+          this.#listening(notice.timeNs);
           listing = this.#list(refresher, following.signal).catch((error: unknown) => following.abort(error));
         } else {
           this.#take(notice.event, refresher);
@@ -97,8 +109,24 @@ export class EngineFollower {
     }
   }
 
+  #sinceNs(): bigint | undefined {
+    const knownNs = this.#seenNs ?? this.#options.position.takenNs;
+    if (knownNs === undefined) return undefined;
+    const sinceNs = knownNs - overlapNs;
+    const { beganNs = 0n } = this.#options.position;
+    return sinceNs < beganNs ? beganNs : sinceNs;
+  }
+
+  #listening(timeNs: bigint): void {
+    this.#listeningNs = timeNs;
+    if (this.#sinceNs() === undefined && timeNs > 0n) this.#seenNs = timeNs;
+    this.#options.position.begin(timeNs);
+  }
+
   #take(event: EngineEvent, refresher: ContainerRefresher): void {
-    this.#options.events.push(event);
+    if (!this.#recent.isNew(event)) return;
+    this.#seenNs = event.timeNs;
+    this.#options.events.push({ ...event, caughtUp: event.timeNs < this.#listeningNs });
     refresher.refresh(event.containerId);
   }
 

@@ -3,9 +3,10 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import type { InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
-import type { EngineContainer, EngineEvent } from "../engine/engine.ts";
+import type { EngineContainer } from "../engine/engine.ts";
 import type { PolicyReport } from "../execution/policy/policy-file.ts";
 import type { EngineHealth } from "../inventory/engine-follower.ts";
+import type { HostFact } from "../inventory/host-event-queue.ts";
 import type { InventoryStep } from "../inventory/inventory-feed.ts";
 import type { NewKeyProof } from "./key-rotation.ts";
 
@@ -70,11 +71,11 @@ export function slimContainer(container: EngineContainer): EngineContainer {
 }
 
 /** A fact that the engine reported. */
-export function hostEventItem(event: EngineEvent): Uint8Array {
-  const { action, containerId, containerName, image, exitCode } = event;
+export function hostEventItem(fact: HostFact): Uint8Array {
+  const { action, caughtUp, containerId, containerName, image, exitCode } = fact;
   const value = { action, containerId, containerName, image, exitCode };
   return frame({
-    hostEvents: [{ eventTime: timestampFromNs(event.timeNs), event: { case: "container", value } }],
+    hostEvents: [{ eventTime: timestampFromNs(fact.timeNs), event: { case: "container", value }, caughtUp }],
   });
 }
 

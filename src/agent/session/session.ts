@@ -202,6 +202,7 @@ export class Session {
     const tasks: Promise<unknown>[] = [];
     this.#beganMs = config.clock.monotonic();
     try {
+      events.beginSession(welcome.acknowledgesHostEvents);
       outbox.heartbeat();
       outbox.engineState(follower.health);
       this.#tellPolicy(outbox);
@@ -313,7 +314,8 @@ export class Session {
   }
 
   #take(frame: ControlFrame, lease: Lease, logger: Logger): void {
-    const { executor } = this.#rooms;
+    const { events, executor } = this.#rooms;
+    if (frame.storedHostEvents > 0n) events.acknowledge(Number(frame.storedHostEvents));
     // Before the commands: what is acknowledged may be the attempt before one of them.
     this.#acknowledge(frame.acknowledgedCommandIds);
     for (const command of frame.commands) executor.submit(command);

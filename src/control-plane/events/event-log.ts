@@ -85,13 +85,15 @@ export class EventLog {
     void this.recordAll([draft]);
   }
 
-  /** The same for several, in their order. Resolves when they are stored, or logged and lost; never rejects. */
-  async recordAll(drafts: readonly EventDraft[]): Promise<void> {
+  /** The same for several, in their order. Resolves to whether they are stored; otherwise they were logged. Never rejects. */
+  async recordAll(drafts: readonly EventDraft[]): Promise<boolean> {
     const events = drafts.map((draft) => this.make(draft));
     try {
       await this.#storage.commit({ events });
+      return true;
     } catch (error) {
       this.#logger.error({ err: error, events }, "events could not be stored");
+      return false;
     }
   }
 

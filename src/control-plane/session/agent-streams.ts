@@ -7,6 +7,7 @@ import { newId } from "../../domain/ids.ts";
 import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
+import { KeyedTurns } from "../../resilience/keyed-turns.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Enrolment } from "../enrolment/enrolment.ts";
@@ -63,6 +64,7 @@ export class AgentStreams {
   readonly #reception: Reception;
   readonly #running = new Set<Promise<void>>();
   readonly #clones = new CloneGuard();
+  readonly #eventTurns = new KeyedTurns();
   readonly #observer: SessionObserver;
   #draining: FleetError | undefined;
 
@@ -233,6 +235,7 @@ export class AgentStreams {
         acknowledgedCommandIds: acknowledged,
         serverTime: timestampFromMs(clock.now()),
         ...(issued && { certificate: issued.der }),
+        acknowledgesHostEvents: true,
       },
     });
     inventory.setHost(identity);
@@ -251,7 +254,7 @@ export class AgentStreams {
     traffic.opened(session, hello);
     authorityNews?.greet(session, facts.authorities ?? []);
     if (wantsCertificate) issuance?.want(session, certificateWithinMs);
-    new FrameIntake({ ...this.#parts, session, call }).start();
+    new FrameIntake({ ...this.#parts, session, call, eventTurns: this.#eventTurns }).start();
   }
 
   #admit(session: AgentSession): void {

@@ -68,6 +68,11 @@ export function cancellationItem(commandId: string): Uint8Array {
   return frame({ cancelledCommandIds: [commandId] });
 }
 
+/** A frame that tells the agent how many host events of its session are stored, for `AgentSession.send`. */
+export function storedHostEventsItem(count: number): Uint8Array {
+  return frame({ storedHostEvents: BigInt(count) });
+}
+
 /** A frame that asks the agent for another key, for `AgentSession.send`. */
 export function rotateKeyItem(nonce: Uint8Array): Uint8Array {
   return frame({ rotateKey: { nonce } });

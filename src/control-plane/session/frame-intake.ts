@@ -24,17 +24,18 @@ import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { violationsOf } from "../../rpc/message-validator.ts";
+import type { KeyedTurns } from "../../resilience/keyed-turns.ts";
 import { isPlainlyValid } from "../../rpc/plain-validity.ts";
 import { isTime, timestampViolations } from "../../rpc/timestamp-violations.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { EventDraft, EventLog } from "../events/event-log.ts";
+import type { EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import type { AgentCall } from "./agent-call.ts";
 import type { AgentSession } from "./agent-session.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import type { CertificateIssuance } from "./certificate-issuance.ts";
-import { eventFromHost } from "./host-events.ts";
 import { hexDigests } from "./authority-news.ts";
+import { HostEventIntake } from "./host-event-intake.ts";
 import type { KeyRotations } from "./key-rotations.ts";
 import { LatestWrite } from "./latest-write.ts";
 import { PolicyNews } from "./policy-news.ts";
@@ -55,7 +56,12 @@ export interface IntakeParts {
   readonly inventory: FleetInventory;
   readonly events: EventLog;
   readonly clock: Clock;
-  readonly storage: { readonly fleet: Pick<Storage["fleet"], "keepPolicy" | "keepAuthorities"> };
+  readonly storage: {
+    readonly fleet: Pick<Storage["fleet"], "keepPolicy" | "keepAuthorities">;
+    readonly events: Pick<Storage["events"], "newestOfHost">;
+  };
+  /** In which the sessions of a host store its events, one after the other. */
+  readonly eventTurns: KeyedTurns;
   readonly observer?: SessionObserver;
 }
 
@@ -80,9 +86,9 @@ export class FrameIntake {
   readonly #parts: IntakeParts;
   readonly #policy: PolicyNews;
   readonly #authorities: LatestWrite<string[]>;
+  readonly #hostEvents: HostEventIntake;
   /** Made for the first part that comes: hardly any agent sends one. */
   #assembly: ResultAssembly | undefined;
-  #unstoredEvents = 0;
   #refusedItems = 0;
   #engineState = EngineState.UNSPECIFIED;
   #clockToldOff = false;
@@ -91,6 +97,7 @@ export class FrameIntake {
     this.#parts = parts;
     const { session, storage } = parts;
     this.#policy = new PolicyNews(session, storage.fleet);
+    this.#hostEvents = new HostEventIntake(parts);
     this.#authorities = new LatestWrite(session, "the authorities that an agent trusts", (digests) =>
       storage.fleet.keepAuthorities(session.identity.agentId, session.identity.epoch, digests),
     );
@@ -176,10 +183,10 @@ export class FrameIntake {
     )) {
       issuance?.take(session, request);
     }
-    const drafts = this.#good(HostEventSchema, frame.hostEvents)
-      .map((event) => eventFromHost(event, session.identity))
-      .filter((draft) => draft !== undefined);
-    if (drafts.length > 0) void this.#store(drafts);
+    const { hostEvents } = frame;
+    if (hostEvents.length > 0) {
+      this.#hostEvents.take(this.#good(HostEventSchema, hostEvents), hostEvents.length);
+    }
   }
 
   #result(result: CommandResult): void {
@@ -251,22 +258,6 @@ export class FrameIntake {
     const { hostId, hostName, sessionId, epoch } = session.identity;
     const attributes = { session_id: sessionId, session_epoch: `${epoch}`, offset_ms: `${offsetMs}` };
     events.record({ type: EventType.CLOCK_OFF, hostId, hostName, attributes });
-  }
-
-  async #store(drafts: readonly EventDraft[]): Promise<void> {
-    const { call, session, events, settings } = this.#parts;
-    this.#unstoredEvents += drafts.length;
-    if (this.#unstoredEvents > settings.maxUnstoredEvents) {
-      call.pause();
-      // Nothing is heard of an agent that is not listened to.
-      session.holdLease(true);
-    }
-    await events.recordAll(drafts);
-    this.#unstoredEvents -= drafts.length;
-    if (!session.over && call.isPaused() && this.#unstoredEvents <= settings.maxUnstoredEvents) {
-      session.holdLease(false);
-      call.resume();
-    }
   }
 
   #good<Desc extends DescMessage>(schema: Desc, items: readonly MessageShape<Desc>[]): MessageShape<Desc>[] {

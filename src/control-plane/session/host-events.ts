@@ -37,6 +37,7 @@ export function eventFromHost(
     attributes: {
       image,
       ...(type === EventType.CONTAINER_DIED ? { exit_code: `${exitCode}` } : {}),
+      ...(event.caughtUp ? { caught_up: "true" } : {}),
     },
   };
 }

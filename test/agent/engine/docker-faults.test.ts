@@ -199,7 +199,7 @@ describe("agent/engine: calls that go wrong", () => {
     }
   });
 
-  it("L05 a watch asks for what happened since a moment before it, by the engine's clock", async () => {
+  it("L05 L06 a watch asks for what happened since a moment before it, by the engine's clock, or since it is told", async () => {
     const { engine, fake } = await against((request, response) => {
       if (request.url?.startsWith("/events")) {
         response.end();
@@ -208,11 +208,22 @@ describe("agent/engine: calls that go wrong", () => {
       }
     });
     const notices = engine.watch(never)[Symbol.asyncIterator]();
-    assert.deepEqual(await notices.next(), { done: false, value: { kind: "listening" } });
+    const timeNs = 1_767_323_045_000_000_006n;
+    assert.deepEqual(await notices.next(), { done: false, value: { kind: "listening", timeNs } });
     await notices.return?.();
-    const query = new URLSearchParams(fake.requests.at(-1)?.split("?")[1]);
-    assert.equal(query.get("since"), "1767323045.000000006");
-    assert.equal(query.get("filters"), '{"type":["container"]}');
+    const asked = () => new URLSearchParams(fake.requests.at(-1)?.split("?")[1]);
+    assert.equal(asked().get("since"), "1767323045.000000006");
+    assert.equal(asked().get("filters"), '{"type":["container"]}');
+    for (const [sinceNs, since] of [
+      [1_767_323_000_000_000_070n, "1767323000.000000070"],
+      // As after a clock was set back: an engine that is asked for the future tells nothing until then.
+      [1_767_329_999_000_000_000n, "1767323045.000000006"],
+    ] as const) {
+      const earlier = engine.watch(never, sinceNs)[Symbol.asyncIterator]();
+      await earlier.next();
+      await earlier.return?.();
+      assert.equal(asked().get("since"), since);
+    }
   });
 });
 

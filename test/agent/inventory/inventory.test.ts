@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { EngineContainer, EngineNotice } from "../../../src/agent/engine/engine.ts";
 import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import { ContainerMirror } from "../../../src/agent/inventory/container-mirror.ts";
-import { HostEventQueue } from "../../../src/agent/inventory/host-event-queue.ts";
 import { InventoryFeed, type InventoryStep } from "../../../src/agent/inventory/inventory-feed.ts";
 import { ContainerAction } from "../../../src/gen/fairlead/agent/v1/inventory_pb.js";
 import { ContainerState } from "../../../src/gen/fairlead/container/v1/container_pb.js";
@@ -12,14 +11,6 @@ import { AgentHarness, sleepingSpec } from "../../support/agent-harness.ts";
 import { eventually } from "../../support/fake-control-plane.ts";
 
 const container = (id: string): EngineContainer => ({ id, name: `name-${id}` });
-const event = (containerId: string) => ({
-  action: ContainerAction.STARTED,
-  containerId,
-  containerName: "",
-  image: "",
-  exitCode: 0,
-  timeNs: 1n,
-});
 
 /** All steps that a feed has to tell now, in short. */
 function told(feed: InventoryFeed): string[] {
@@ -81,23 +72,6 @@ describe("the inventory that a session tells", () => {
     told(feed);
     for (let change = 0; change < 100; change += 1) mirror.upsert(container("a"));
     assert.deepEqual(told(feed), ["+a"]);
-  });
-});
-
-describe("the queue of host events", () => {
-  it("S20 keeps the newest within its bound, counts what it drops, and warns without a flood", () => {
-    const harness = new AgentHarness();
-    const queue = new HostEventQueue(3, harness.logger);
-    for (let number = 0; number < 5000; number += 1) queue.push(event(`${number}`));
-    assert.equal(queue.size, 3);
-    assert.equal(queue.dropped, 4997);
-    const left: string[] = [];
-    for (let next = queue.peek(); next !== undefined; next = queue.peek()) {
-      left.push(next.containerId);
-      queue.take();
-    }
-    assert.deepEqual(left, ["4997", "4998", "4999"]);
-    assert.ok(harness.lines.length > 0 && harness.lines.length < 20);
   });
 });
 

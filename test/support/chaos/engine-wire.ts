@@ -74,20 +74,20 @@ export function factsFromJson(json: unknown): EngineFacts {
 
 /** A notice as JSON has it, which knows no large integers. */
 type NoticeJson =
-  | { readonly kind: "listening" }
+  | { readonly kind: "listening"; readonly timeNs: string }
   | { readonly kind: "event"; readonly event: Omit<EngineEvent, "timeNs"> & { readonly timeNs: string } };
 
 export function noticeToJson(notice: EngineNotice): NoticeJson {
   return notice.kind === "event"
     ? { ...notice, event: { ...notice.event, timeNs: `${notice.event.timeNs}` } }
-    : notice;
+    : { ...notice, timeNs: `${notice.timeNs}` };
 }
 
 export function noticeFromJson(json: unknown): EngineNotice {
   const notice = json as NoticeJson;
   return notice.kind === "event"
     ? { ...notice, event: { ...notice.event, timeNs: BigInt(notice.event.timeNs) } }
-    : notice;
+    : { ...notice, timeNs: BigInt(notice.timeNs) };
 }
 
 /** Any error as an answer. */

@@ -1,0 +1,105 @@
+import type { HostEvent } from "../../gen/fairlead/agent/v1/inventory_pb.js";
+import type { KeyedTurns } from "../../resilience/keyed-turns.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { EventDraft, EventLog } from "../events/event-log.ts";
+import type { AgentCall } from "./agent-call.ts";
+import type { AgentSession } from "./agent-session.ts";
+import { storedHostEventsItem } from "./control-items.ts";
+import { eventFromHost } from "./host-events.ts";
+import { hostEventKey, knownHostEvents } from "./known-host-events.ts";
+import type { SessionSettings } from "./session-settings.ts";
+
+/** What the intake of a session's host events needs. */
+export interface HostEventIntakeParts {
+  readonly session: AgentSession;
+  readonly call: Pick<AgentCall, "pause" | "resume" | "isPaused">;
+  readonly settings: Pick<SessionSettings, "maxUnstoredEvents">;
+  readonly events: EventLog;
+  readonly storage: { readonly events: Pick<Storage["events"], "newestOfHost"> };
+  readonly eventTurns: KeyedTurns;
+}
+
+interface Arrival {
+  readonly draft: EventDraft;
+  readonly caughtUp: boolean;
+}
+
+/**
+ * Stores what an agent's engine reported, each fact once and in order, and tells the agent how much of it is stored. While too much waits
+ * the agent is not read. What came before the session ended is stored also after its end, and before anything of the next session.
+ */
+export class HostEventIntake {
+  readonly #parts: HostEventIntakeParts;
+  #arrived: Arrival[] = [];
+  /** How many events of the session came, usable or not. */
+  #received = 0;
+  #unstored = 0;
+  #storing = false;
+  /** Something could not be stored: what the agent keeps from there on it sends again in its next session. */
+  #failed = false;
+
+  constructor(parts: HostEventIntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes the good ones of so many that came. */
+  take(good: readonly HostEvent[], count: number): void {
+    const { call, session, settings } = this.#parts;
+    this.#received += count;
+    for (const event of good) {
+      const draft = eventFromHost(event, session.identity);
+      if (draft !== undefined) this.#arrived.push({ draft, caughtUp: event.caughtUp });
+    }
+    this.#unstored += count;
+    if (this.#unstored > settings.maxUnstoredEvents) {
+      call.pause();
+      // Nothing is heard of an agent that is not listened to.
+      session.holdLease(true);
+    }
+    if (this.#storing) return;
+    this.#storing = true;
+    void this.#parts.eventTurns.run(session.identity.hostId, () => this.#storeAll());
+  }
+
+  /** Never rejects. What comes meanwhile is stored together, in the next round. */
+  async #storeAll(): Promise<void> {
+    while (this.#unstored > 0) {
+      const [arrived, received, count] = [this.#arrived, this.#received, this.#unstored];
+      this.#arrived = [];
+      const stored = await this.#store(arrived);
+      this.#failed ||= !stored;
+      if (!this.#failed) this.#parts.session.send(storedHostEventsItem(received));
+      this.#unstored -= count;
+      this.#readOn();
+    }
+    this.#storing = false;
+  }
+
+  async #store(arrived: readonly Arrival[]): Promise<boolean> {
+    const { events, session, storage } = this.#parts;
+    // Without a turn of the event loop where it can be, so that what came in one frame is one commit.
+    if (!arrived.some(({ caughtUp }) => caughtUp)) {
+      return arrived.length === 0 || (await events.recordAll(arrived.map(({ draft }) => draft)));
+    }
+    try {
+      const known = await knownHostEvents(storage.events, session.identity.hostId, earliest(arrived));
+      const fresh = arrived.filter(({ draft, caughtUp }) => !caughtUp || !known.has(hostEventKey(draft)));
+      return fresh.length === 0 || (await events.recordAll(fresh.map(({ draft }) => draft)));
+    } catch (error) {
+      session.logger.error({ err: error }, "events that may be known already could not be compared");
+      return false;
+    }
+  }
+
+  #readOn(): void {
+    const { call, session, settings } = this.#parts;
+    if (session.over || !call.isPaused() || this.#unstored > settings.maxUnstoredEvents) return;
+    session.holdLease(false);
+    call.resume();
+  }
+}
+
+function earliest(arrived: readonly Arrival[]): number {
+  const times = arrived.filter(({ caughtUp }) => caughtUp).map(({ draft }) => draft.eventTime ?? 0);
+  return times.reduce((least, time) => Math.min(least, time), Number.MAX_SAFE_INTEGER);
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { ContainerAction, type HostEventSchema } from "../../../src/gen/fairlead/agent/v1/inventory_pb.js";
+import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
+import { testControlPlane, type TestControlPlane } from "../../support/control-plane-harness.ts";
+import type { RawAgent } from "../../support/raw-agent.ts";
+import { recordedEvents } from "../../support/recorded-events.ts";
+import { idOf } from "../inventory/inventory-steps.ts";
+
+const at = Date.now();
+
+function started(
+  number: number,
+  more: { caughtUp?: boolean } = {},
+): MessageInitShape<typeof HostEventSchema> {
+  return {
+    eventTime: timestampFromMs(at + number),
+    event: {
+      case: "container",
+      value: { action: ContainerAction.STARTED, containerId: idOf("a"), containerName: `${number}` },
+    },
+    ...more,
+  };
+}
+
+async function stored(agent: RawAgent, count: bigint): Promise<void> {
+  await agent.frame(({ storedHostEvents }) => storedHostEvents === count);
+}
+
+async function names(plane: TestControlPlane): Promise<string[]> {
+  const events = await recordedEvents(plane, EventType.CONTAINER_STARTED);
+  return events.map(({ containerName, attributes }) =>
+    attributes["caught_up"] === "true" ? `${containerName} caught up` : containerName,
+  );
+}
+
+describe("the control plane's intake of host events", () => {
+  it("L06 tells the agent how many are stored, good or not, and only when they are", async () => {
+    await using plane = await testControlPlane();
+    const agent = await plane.enrolled();
+    assert.equal(agent.welcome?.acknowledgesHostEvents, true);
+    const odd = { event: { case: undefined } } as const;
+    agent.send({ hostEvents: [started(1), odd, started(2)] });
+    await stored(agent, 3n);
+    assert.deepEqual(await names(plane), ["1", "2"]);
+    agent.send({ hostEvents: [started(3)] });
+    await stored(agent, 4n);
+    assert.deepEqual(await names(plane), ["1", "2", "3"]);
+  });
+
+  it("L05 L06 what is told again is stored once, in the same session, in the next, and after a restart", async () => {
+    await using plane = await testControlPlane();
+    const agent = await plane.enrolled();
+    agent.send({ hostEvents: [1, 2].map((number) => started(number)) });
+    await stored(agent, 2n);
+    const again = (...numbers: number[]) => numbers.map((number) => started(number, { caughtUp: true }));
+    agent.send({ hostEvents: again(1, 2, 3) });
+    await stored(agent, 5n);
+    const back = await plane.returned(agent);
+    back.send({ hostEvents: [...again(2, 3, 4), started(5)] });
+    await stored(back, 4n);
+    await plane.restart();
+    const later = await plane.returned(agent);
+    later.send({ hostEvents: again(1, 2, 3, 4, 5, 6) });
+    await stored(later, 6n);
+    assert.deepEqual(await names(plane), ["1", "2", "3 caught up", "4 caught up", "5", "6 caught up"]);
+  });
+
+  it("L06 finds what is known behind hundreds of newer events, and not what another host reported", async () => {
+    await using plane = await testControlPlane();
+    const [agent, other] = [await plane.enrolled(), await plane.enrolled()];
+    other.send({ hostEvents: [started(0)] });
+    await stored(other, 1n);
+    const many = Array.from({ length: 700 }, (_, number) => started(number + 1));
+    for (let index = 0; index < many.length; index += 100) {
+      agent.send({ hostEvents: many.slice(index, index + 100) });
+    }
+    await stored(agent, 700n);
+    agent.send({ hostEvents: [started(0, { caughtUp: true }), started(1, { caughtUp: true })] });
+    await stored(agent, 702n);
+    const all = await names(plane);
+    assert.deepEqual([all.length, all.filter((name) => name === "1").length], [702, 1]);
+    assert.equal(all.at(-1), "0 caught up");
+  });
+});
