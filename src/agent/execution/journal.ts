@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { Clock } from "../../resilience/clock.ts";
-import { writeFileDurably } from "../identity/durable-file.ts";
+import { writeFileDurably } from "../../disk/durable-file.ts";
 import { JournalDatabase, type JournalRow } from "./journal-database.ts";
 
 /** Where a journal is and what it needs. */

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import { certificatesIn } from "../../rpc/public-key-digest.ts";
 import { certificateRequest } from "./certificate-request.ts";
-import { writeFileDurably } from "./durable-file.ts";
+import { writeFileDurably } from "../../disk/durable-file.ts";
 
 /** What an agent shows in TLS handshakes. Both in PEM. */
 export interface ClientCertificate {

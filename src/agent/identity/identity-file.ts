@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import { AgentKey } from "./agent-key.ts";
-import { writeFileDurably } from "./durable-file.ts";
+import { writeFileDurably } from "../../disk/durable-file.ts";
 
 interface Stored {
   /** Empty until the control plane has given one. */

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FleetError } from "../../domain/errors.ts";
 import { certificatesIn, publicKeyDigest } from "../../rpc/public-key-digest.ts";
-import { writeFileDurably } from "./durable-file.ts";
+import { writeFileDurably } from "../../disk/durable-file.ts";
 import { type ListedAuthority, provenAuthorities } from "./succession.ts";
 
 /** The authorities that the agent trusts to speak for its control plane: the one it was enrolled with, and its successors. */

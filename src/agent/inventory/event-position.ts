@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Clock } from "../../resilience/clock.ts";
-import { writeFileDurably } from "../identity/durable-file.ts";
+import { writeFileDurably } from "../../disk/durable-file.ts";
 
 /** How long a new position may wait to be written: what lies between is asked of the engine again, and told once all the same. */
 const writeAfterMs = 5_000;

@@ -6,7 +6,7 @@ import { systemClock } from "../../../src/resilience/clock.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { AgentHarness, sleepingSpec } from "../../support/agent-harness.ts";
-import { type FakeControlPlane, type FakeSession } from "../../support/fake-control-plane.ts";
+import type { FakeControlPlane, FakeSession } from "../../support/fake-control-plane.ts";
 
 /** What a session was told, with a mark for what it was told may be known. */
 function facts(session: FakeSession): string[] {
@@ -16,6 +16,16 @@ function facts(session: FakeSession): string[] {
       `${ContainerAction[event.value.action]} ${event.value.containerName}${caughtUp ? " caught up" : ""}`,
     ];
   });
+}
+
+async function snapshot(session: FakeSession): Promise<void> {
+  const isTold = () => session.all("inventory").at(-1)?.update.case === "snapshotEnd" || undefined;
+  await session.until("the snapshot", isTold);
+}
+
+async function told(session: FakeSession, count: number): Promise<string[]> {
+  await session.until(`${count} facts`, () => (facts(session).length >= count ? true : undefined));
+  return facts(session);
 }
 
 describe("an agent that was away", () => {
@@ -29,16 +39,6 @@ describe("an agent that was away", () => {
   afterEach(() => harness.close());
 
   const make = (name: string) => harness.engine.createContainer(name, sleepingSpec(), neverAborted);
-
-  async function snapshot(session: FakeSession): Promise<void> {
-    const isTold = () => session.all("inventory").at(-1)?.update.case === "snapshotEnd" || undefined;
-    await session.until("the snapshot", isTold);
-  }
-
-  async function told(session: FakeSession, count: number): Promise<string[]> {
-    await session.until(`${count} facts`, () => (facts(session).length >= count ? true : undefined));
-    return facts(session);
-  }
 
   it("L06 an agent that was restarted tells what happened meanwhile, and nothing from before it was enrolled", async () => {
     await begin();
@@ -117,7 +117,7 @@ describe("an agent that was away", () => {
     await told(session, 1);
     broken[0]?.();
     await session.until("the break", () =>
-      harness.lines.find(({ msg }) => `${msg}`.includes("cannot be followed")),
+      harness.lines.find(({ msg }) => String(msg).includes("cannot be followed")),
     );
     await make("two");
     reopen.resolve();
