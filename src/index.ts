@@ -72,6 +72,13 @@ export type {
   HostSample,
 } from "./gen/fairlead/container/v1/stats_service_pb.js";
 export type { ContainerSelector } from "./gen/fairlead/container/v1/container_selector_pb.js";
+export type { ContainerUpdate } from "./gen/fairlead/container/v1/container_update_pb.js";
+export { FilesystemChange_Kind } from "./gen/fairlead/container/v1/filesystem_change_pb.js";
+export type {
+  FilesystemChange,
+  FilesystemChanges,
+} from "./gen/fairlead/container/v1/filesystem_change_pb.js";
+export type { ProcessRow, ProcessTable } from "./gen/fairlead/container/v1/process_table_pb.js";
 export type { Preconditions } from "./gen/fairlead/container/v1/preconditions_pb.js";
 export { EventSchema, EventType } from "./gen/fairlead/event/v1/event_pb.js";
 export type { Event } from "./gen/fairlead/event/v1/event_pb.js";

@@ -11,6 +11,7 @@ import {
 import { addAuthorityCommand } from "./commands/authority.ts";
 import { addCommandsCommand } from "./commands/commands.ts";
 import { addCreateCommand } from "./commands/create.ts";
+import { addDiffCommand } from "./commands/diff.ts";
 import { addEventsCommand } from "./commands/events.ts";
 import { addHostsCommand } from "./commands/hosts.ts";
 import { addInspectCommand } from "./commands/inspect.ts";
@@ -20,6 +21,8 @@ import { addPsCommand } from "./commands/ps.ts";
 import { addRenameCommand } from "./commands/rename.ts";
 import { addStatsCommand } from "./commands/stats.ts";
 import { addTokenCommand } from "./commands/token.ts";
+import { addTopCommand } from "./commands/top.ts";
+import { addUpdateCommand } from "./commands/update.ts";
 import { wantsColours } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { writeError } from "./invocation.ts";
@@ -53,8 +56,11 @@ const clientCommands: readonly AddCommand[] = [
   addPauseCommand,
   addUnpauseCommand,
   addRenameCommand,
+  addUpdateCommand,
   addRmCommand,
   addInspectCommand,
+  addTopCommand,
+  addDiffCommand,
   addLogsCommand,
   addStatsCommand,
 ];

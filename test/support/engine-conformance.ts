@@ -4,9 +4,11 @@ import { eventTests } from "./engine-event-tests.ts";
 import { execTests } from "./engine-exec-tests.ts";
 import { type EngineHarness, EngineKit } from "./engine-kit.ts";
 import { logTests } from "./engine-log-tests.ts";
+import { observationTests } from "./engine-observation-tests.ts";
 import { operationTests } from "./engine-operation-tests.ts";
 import { referenceTests } from "./engine-reference-tests.ts";
 import { usageTests } from "./engine-usage-tests.ts";
+import { updateTests } from "./engine-update-tests.ts";
 
 /**
  * The suite that every engine passes: what `Engine` promises, on whatever `makeHarness` gives. `withoutStreams`: it has no
@@ -36,6 +38,8 @@ export function describeEngine(
       logTests(kit);
       execTests(kit);
       attachTests(kit);
+      observationTests(kit);
+      updateTests(kit);
     }
   });
 }

@@ -115,6 +115,7 @@ export function operationTests(kit: FleetKit): void {
       pause: containers.pauseContainer(target),
       rename: containers.renameContainer({ ...target, newName: `${name}-2` }),
       remove: containers.removeContainer({ ...target, force: true }),
+      update: containers.updateContainer({ ...target, update: { memoryBytes: 6_291_456n } }),
     };
     for (const [harm, call] of Object.entries(harms)) {
       const error = await rejection(call, "PROTECTED_CONTAINER");

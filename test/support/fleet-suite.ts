@@ -10,6 +10,7 @@ import { operationTests } from "./fleet-operation-tests.ts";
 import { outageTests } from "./fleet-outage-tests.ts";
 import { sessionTests } from "./fleet-session-tests.ts";
 import { statsTests } from "./fleet-stats-tests.ts";
+import { unaryTests } from "./fleet-unary-tests.ts";
 
 /** The suite that a fleet passes on every engine: control plane, agents and engine as they are, seen through the API. */
 export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
@@ -26,6 +27,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
 
       listTests(kit);
       operationTests(kit);
+      unaryTests(kit);
       commandTests(kit);
       logTests(kit);
       execTests(kit);

@@ -13,6 +13,7 @@ export function withinBounds(container: EngineContainer): EngineContainer {
     command: cut(container.command ?? "", 1024),
     exitCode: (container.exitCode ?? 0) | 0,
     restartCount: Math.max(0, container.restartCount ?? 0),
+    restartPolicy: cut(container.restartPolicy ?? "", 64),
     ports: (container.ports ?? []).slice(0, 1024),
     labels: Object.fromEntries(
       Object.entries(container.labels ?? {})

@@ -1,6 +1,7 @@
 import { ContainerState, HealthState } from "../../gen/fairlead/container/v1/container_pb.js";
 import { withinBounds } from "./container-bounds.ts";
 import type { DockerInspection, DockerMount } from "./docker-json.ts";
+import { limitsFromHostConfig, restartPolicyFromHostConfig } from "./docker-limits.ts";
 import { portsFromInspection } from "./docker-ports.ts";
 import type { EngineContainer } from "./engine.ts";
 import { type Moment, momentFromRfc3339 } from "./rfc3339.ts";
@@ -41,8 +42,14 @@ export function containerFromInspection(inspection: DockerInspection, observed: 
     mounts: mountsFromInspection(inspection),
     networks: networksFromInspection(inspection),
     restartCount: inspection.RestartCount ?? 0,
+    ...limitsOf(inspection),
     observedTime: observed,
   });
+}
+
+function limitsOf({ HostConfig: host }: DockerInspection): Pick<EngineContainer, "limits" | "restartPolicy"> {
+  const limits = limitsFromHostConfig(host ?? {});
+  return { ...(limits && { limits }), restartPolicy: restartPolicyFromHostConfig(host ?? {}) };
 }
 
 function times(

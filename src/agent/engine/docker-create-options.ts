@@ -6,8 +6,9 @@ import {
   PortBinding_Protocol,
   type ResourceLimits,
   type RestartPolicy,
-  RestartPolicy_Mode,
 } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { DockerRestartPolicy } from "./docker-json.ts";
+import { restartPolicyName, restartRetries } from "./restart-policy.ts";
 
 /** What Docker is told to create: for the container, for its host, and for its network. */
 export interface DockerCreateOptions {
@@ -89,18 +90,9 @@ function portBindingsFrom(ports: ContainerSpec["ports"]): object {
   return bindings;
 }
 
-const restartModes: Readonly<Record<number, string>> = {
-  [RestartPolicy_Mode.ALWAYS]: "always",
-  [RestartPolicy_Mode.UNLESS_STOPPED]: "unless-stopped",
-  [RestartPolicy_Mode.ON_FAILURE]: "on-failure",
-};
-
-function restartPolicyFrom({ mode, maxRetries }: RestartPolicy): object {
-  return {
-    Name: restartModes[mode] ?? "no",
-    // Docker refuses a count with any other rule.
-    MaximumRetryCount: mode === RestartPolicy_Mode.ON_FAILURE ? maxRetries : 0,
-  };
+/** Docker's restart policy. */
+export function restartPolicyFrom(policy: RestartPolicy): DockerRestartPolicy {
+  return { Name: restartPolicyName(policy), MaximumRetryCount: restartRetries(policy) };
 }
 
 function limitsFrom(limits: ResourceLimits): object {

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import { ContainerState } from "../../gen/fairlead/container/v1/container_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { ContainerUpdate } from "../../gen/fairlead/container/v1/container_update_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import { DockerConnection } from "./docker-connection.ts";
 import { containerFromInspection } from "./docker-container.ts";
@@ -13,12 +14,22 @@ import type { DockerInfo, DockerInspection, DockerStats } from "./docker-json.ts
 import { usageFromDocker } from "./docker-usage.ts";
 import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import { readHostUsage } from "./host-usage.ts";
+import { changedMembers } from "./docker-limits.ts";
+import { listChanges, listProcesses } from "./docker-observations.ts";
 import { readLogs } from "./docker-logs.ts";
 import { startExec } from "./docker-exec.ts";
 import { attach } from "./docker-attach.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 import { eachOf } from "../../resilience/each-of.ts";
-import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
+import type {
+  Engine,
+  EngineChange,
+  EngineContainer,
+  EngineFacts,
+  EngineFileChange,
+  EngineNotice,
+  EngineProcesses,
+} from "./engine.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
 
 /** How many containers are looked at side by side for a list. */
@@ -145,6 +156,30 @@ export class DockerEngine implements Engine {
       await this.#waitUntilRemoved(container, signal);
       return unchanged;
     }
+  }
+
+  async updateContainer(
+    container: string,
+    update: ContainerUpdate,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    const { Id, HostConfig } = (await this.#inspect(container, signal)).inspection;
+    const body = changedMembers(update, HostConfig ?? {});
+    if (Object.keys(body).length === 0) {
+      return unchanged;
+    }
+    await this.#connection.request({ method: "POST", path: pathOf(Id, "/update"), body }, signal);
+    return changed;
+  }
+
+  async listProcesses(container: string, psOptions: string, signal: AbortSignal): Promise<EngineProcesses> {
+    return this.#named(container, signal, () =>
+      listProcesses(this.#connection, pathOf(container, ""), psOptions, signal),
+    );
+  }
+
+  async listChanges(container: string, signal: AbortSignal): Promise<EngineFileChange[]> {
+    return this.#named(container, signal, () => listChanges(this.#connection, pathOf(container, ""), signal));
   }
 
   logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogRecord> {

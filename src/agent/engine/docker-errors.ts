@@ -20,6 +20,8 @@ const rules: readonly Rule[] = [
   // A network that is gone, for a container that needs it.
   { status: 404, words: /network .*not found/i, reason: "CONFLICT" },
   { words: /does not support signal|invalid signal/i, reason: "INVALID_ARGUMENT" },
+  // What `ps` says to options that it does not know, or that leave out what Docker needs.
+  { words: /^ps: |couldn't find PID field in ps output/i, reason: "INVALID_ARGUMENT" },
   { words: /port is already allocated|address already in use/i, reason: "CONFLICT" },
   { words: /container \S+ is not (paused|running)|is already paused/i, reason: "CONFLICT" },
   { status: 400, reason: "INVALID_ARGUMENT" },

@@ -15,6 +15,7 @@ const actions = new Map<string, ContainerAction>([
   ["pause", ContainerAction.PAUSED],
   ["unpause", ContainerAction.UNPAUSED],
   ["rename", ContainerAction.RENAMED],
+  ["update", ContainerAction.UPDATED],
   ["destroy", ContainerAction.REMOVED],
   ["oom", ContainerAction.OUT_OF_MEMORY],
   ["health_status: healthy", ContainerAction.HEALTHY],

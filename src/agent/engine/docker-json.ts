@@ -20,12 +20,45 @@ export interface DockerInspection {
     readonly Labels?: Maybe<Readonly<Record<string, string>>>;
     readonly ExposedPorts?: Maybe<Readonly<Record<string, unknown>>>;
   }>;
-  readonly HostConfig?: Maybe<{ readonly Tmpfs?: Maybe<Readonly<Record<string, string>>> }>;
+  readonly HostConfig?: Maybe<DockerHostConfig>;
   readonly Mounts?: Maybe<readonly DockerMount[]>;
   readonly NetworkSettings?: Maybe<{
     readonly Ports?: Maybe<Readonly<Record<string, Maybe<readonly DockerPortBinding[]>>>>;
     readonly Networks?: Maybe<Readonly<Record<string, Maybe<DockerNetworkEndpoint>>>>;
   }>;
+}
+
+/** What a container may do with its host. */
+export interface DockerHostConfig {
+  readonly Tmpfs?: Maybe<Readonly<Record<string, string>>>;
+  readonly AutoRemove?: boolean;
+  readonly Memory?: number;
+  readonly MemorySwap?: number;
+  readonly NanoCpus?: number;
+  readonly CpuPeriod?: number;
+  readonly CpuQuota?: number;
+  readonly CpuShares?: number;
+  readonly PidsLimit?: Maybe<number>;
+  readonly RestartPolicy?: Maybe<DockerRestartPolicy>;
+}
+
+/** When the engine starts a container again. */
+export interface DockerRestartPolicy {
+  readonly Name?: string;
+  readonly MaximumRetryCount?: number;
+}
+
+/** GET /containers/{id}/top */
+export interface DockerTop {
+  readonly Titles?: Maybe<readonly string[]>;
+  readonly Processes?: Maybe<readonly (readonly string[])[]>;
+}
+
+/** An item of GET /containers/{id}/changes */
+export interface DockerChange {
+  readonly Path: string;
+  /** 0: modified, 1: added, 2: deleted. */
+  readonly Kind: number;
 }
 
 /** What a container does. */

@@ -2,6 +2,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HostFactsSchema } from "../../gen/fairlead/agent/v1/handshake_pb.js";
 import type { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
+import type { ContainerUpdate } from "../../gen/fairlead/container/v1/container_update_pb.js";
+import type { FilesystemChange_Kind } from "../../gen/fairlead/container/v1/filesystem_change_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
@@ -35,6 +37,18 @@ export type EngineNotice =
    */
   | { readonly kind: "listening"; readonly timeNs: bigint }
   | { readonly kind: "event"; readonly event: EngineEvent };
+
+/** What `ps` tells of a container's processes: a value for each title. */
+export interface EngineProcesses {
+  readonly titles: readonly string[];
+  readonly processes: readonly (readonly string[])[];
+}
+
+/** A file or folder that is not as the image has it. */
+export interface EngineFileChange {
+  readonly path: string;
+  readonly kind: FilesystemChange_Kind;
+}
 
 /** Whether something changed; false when it was so already. */
 export interface EngineChange {
@@ -83,6 +97,12 @@ export interface Engine {
     options: { readonly force: boolean; readonly removeVolumes: boolean },
     signal: AbortSignal,
   ): Promise<EngineChange>;
+  /** Changes limits and restart policy; what is unset stays as it is. */
+  updateContainer(container: string, update: ContainerUpdate, signal: AbortSignal): Promise<EngineChange>;
+  /** The processes of a container that runs, else `CONFLICT`. Empty options: "-ef". Options that `ps` refuses are `INVALID_ARGUMENT`. */
+  listProcesses(container: string, psOptions: string, signal: AbortSignal): Promise<EngineProcesses>;
+  /** What differs between a container's files and those of its image, ordered by path. */
+  listChanges(container: string, signal: AbortSignal): Promise<EngineFileChange[]>;
   /**
    * Reads a container's log, byte for byte as the engine keeps it and in its order; the parts of a long line follow each
    * other. Ends when the log is at its end; one that follows, when the container has ended or was removed. Rejects with

@@ -1,6 +1,7 @@
 import { FleetError } from "../../domain/errors.ts";
 import type { Clock } from "../../resilience/clock.ts";
 import type { OutputPiece, OutputStream } from "./engine-streams.ts";
+import type { SimulatedFiles } from "./simulated-files.ts";
 import { floodOf, SimulatedFlood } from "./simulated-flood.ts";
 import { SimulatedLog, type SimulatedLogSource } from "./simulated-log.ts";
 import { SimulatedPipe } from "./simulated-pipe.ts";
@@ -30,6 +31,7 @@ export interface SimulatedConsoleOptions {
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
+  readonly files: SimulatedFiles;
   readonly tty: boolean;
   readonly stdinOpen: boolean;
   readonly signal: (signalNumber: number) => void;
@@ -53,10 +55,11 @@ export class SimulatedConsole {
 
   /** The session of the run that is, or of the one that comes. */
   get session(): SimulatedSession {
-    const { clock, environment, tty, stdinOpen, signal } = this.#options;
+    const { clock, environment, files, tty, stdinOpen, signal } = this.#options;
     return (this.#session ??= new SimulatedSession({
       clock,
       environment,
+      files,
       tty,
       stdin: stdinOpen,
       signal,

@@ -2,9 +2,10 @@ import type { Clock } from "../../resilience/clock.ts";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import { MountSpec_Type } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import { createOptionsFromSpec, portKey } from "./docker-create-options.ts";
-import type { DockerInspection, DockerPortBinding } from "./docker-json.ts";
+import type { DockerHostConfig, DockerInspection, DockerPortBinding } from "./docker-json.ts";
 import { SimulatedConsole } from "./simulated-console.ts";
 import type { SimulatedExec } from "./simulated-exec.ts";
+import { SimulatedFiles } from "./simulated-files.ts";
 import type { SimulatedImage } from "./simulated-images.ts";
 import type { SimulatedRun } from "./simulated-run.ts";
 
@@ -26,6 +27,7 @@ export class SimulatedContainer {
   readonly console: SimulatedConsole;
   /** The processes that were started in it besides its own. */
   readonly execs = new Set<SimulatedExec>();
+  readonly files = new SimulatedFiles();
   name: string;
   /** The process, while there is one. */
   run: SimulatedRun | undefined;
@@ -36,6 +38,8 @@ export class SimulatedContainer {
   exitCode = 0;
   startTime: number | undefined;
   finishTime: number | undefined;
+  /** What of its configuration is otherwise than it was created. */
+  updates: DockerHostConfig = {};
   /** Where its ports are published now. */
   bindings: Record<string, DockerPortBinding[]> = {};
 
@@ -48,6 +52,7 @@ export class SimulatedContainer {
       command: this.command,
       labels: spec.labels,
       environment: this.environment,
+      files: this.files,
       tty: spec.tty,
       stdinOpen: spec.stdinOpen,
       signal: (number) => this.run?.signal(number),
@@ -73,6 +78,11 @@ export class SimulatedContainer {
     const { spec, image } = this.origin;
     const replaced = spec.command.length > 0 || spec.entrypoint.length > 0;
     return [...spec.entrypoint, ...(replaced ? spec.command : image.command)];
+  }
+
+  /** 0: no limit. */
+  get memoryLimitBytes(): bigint {
+    return BigInt(this.updates.Memory ?? this.origin.spec.limits?.memoryBytes ?? 0n);
   }
 
   get status(): "created" | "running" | "paused" | "exited" {
@@ -103,7 +113,7 @@ export class SimulatedContainer {
       Image: image.id,
       Name: `/${this.name}`,
       RestartCount: 0,
-      HostConfig,
+      HostConfig: { ...HostConfig, MemorySwap: 2 * Number(spec.limits?.memoryBytes ?? 0n), ...this.updates },
       Mounts: this.#mounts(),
       Config: {
         ...config,

@@ -7,6 +7,7 @@ import type { SimulatedContainers } from "./simulated-containers.ts";
 import type { SimulatedImages } from "./simulated-images.ts";
 import { inventHex, inventName, type Random } from "./simulated-names.ts";
 import { parseSignal } from "./linux-signals.ts";
+import { leastMemoryBytes } from "./simulated-update.ts";
 
 /** What a new simulated container is made from. */
 export interface SimulatedSurroundings {
@@ -16,8 +17,6 @@ export interface SimulatedSurroundings {
   readonly random: Random;
   readonly clock: Clock;
 }
-
-const leastMemoryBytes = 6n * 1024n * 1024n;
 
 /** Makes a container and adds it to the others. Throws what Docker would say to the same request. */
 export function createSimulatedContainer(

@@ -1,10 +1,19 @@
 import { constants } from "node:os";
 import { FleetError } from "../../domain/errors.ts";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { ContainerUpdate } from "../../gen/fairlead/container/v1/container_update_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import { containerFromInspection } from "./docker-container.ts";
 import { failureFromAnswer } from "./docker-errors.ts";
-import type { Engine, EngineChange, EngineContainer, EngineFacts, EngineNotice } from "./engine.ts";
+import type {
+  Engine,
+  EngineChange,
+  EngineContainer,
+  EngineFacts,
+  EngineFileChange,
+  EngineNotice,
+  EngineProcesses,
+} from "./engine.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import { simulatedHostUsage, simulatedMachine, simulatedUsage } from "./simulated-usage.ts";
@@ -13,6 +22,8 @@ import { inventHex, type Random } from "./simulated-names.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { inventPopulation } from "./simulated-population.ts";
+import { processTable } from "./simulated-ps.ts";
+import { updateSimulatedContainer } from "./simulated-update.ts";
 import { parseSignal } from "./linux-signals.ts";
 
 /** A call that changes something, at the moment when the simulated engine carries it out. */
@@ -26,7 +37,8 @@ export interface SimulatedCall {
     | "pause"
     | "unpause"
     | "rename"
-    | "remove";
+    | "remove"
+    | "update";
   /** As the caller said it; the name asked for when it is created. */
   readonly container: string;
   /** The new name, the signal. Empty for the rest. */
@@ -53,6 +65,9 @@ export interface SimulatedEngineOptions {
   /** Told of each call that is carried out, whether it fails or not. What comes twice was run twice. */
   readonly observe?: (call: SimulatedCall) => void;
 }
+
+/** The first process of every container; the others follow. */
+const firstPid = 4242;
 
 const changed: EngineChange = { changed: true };
 const unchanged: EngineChange = { changed: false };
@@ -243,6 +258,40 @@ export class SimulatedEngine implements Engine {
     found.run?.signal(constants.signals.SIGKILL);
     this.#host.remove(found);
     return changed;
+  }
+
+  async updateContainer(
+    container: string,
+    update: ContainerUpdate,
+    signal: AbortSignal,
+  ): Promise<EngineChange> {
+    await this.#arrive(signal, { method: "update", container, argument: "" });
+    const found = this.#host.containers.find(container);
+    if (!updateSimulatedContainer(found, update, simulatedMachine.cpuCount)) {
+      return unchanged;
+    }
+    this.#host.updated(found);
+    return changed;
+  }
+
+  async listProcesses(container: string, psOptions: string, signal: AbortSignal): Promise<EngineProcesses> {
+    await this.#arrive(signal);
+    const { id, run, command, execs } = this.#host.containers.find(container);
+    if (run === undefined) {
+      throw failureFromAnswer(409, `Container ${id} is not running`);
+    }
+    const commands = [command, ...[...execs].map((exec) => exec.command)];
+    const processes = commands.map((line, index) => ({
+      pid: firstPid + index,
+      ppid: firstPid - 1,
+      command: line,
+    }));
+    return processTable(processes, psOptions);
+  }
+
+  async listChanges(container: string, signal: AbortSignal): Promise<EngineFileChange[]> {
+    await this.#arrive(signal);
+    return this.#host.containers.find(container).files.changes();
   }
 
   async *logs(container: string, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogRecord> {

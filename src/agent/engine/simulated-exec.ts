@@ -5,6 +5,7 @@ import { untilAborted } from "../../resilience/signals.ts";
 import type { EngineProcess, ExecSpec, OutputPiece } from "./engine-streams.ts";
 import { parseSignal } from "./linux-signals.ts";
 import { piecesOf, type SimulatedPiece } from "./simulated-console.ts";
+import type { SimulatedFiles } from "./simulated-files.ts";
 import { SimulatedPipe } from "./simulated-pipe.ts";
 import { isTool, processOfCommand } from "./simulated-process.ts";
 import { programOfCommand } from "./simulated-program.ts";
@@ -32,10 +33,11 @@ export class SimulatedExec implements EngineProcess {
     readonly spec: ExecSpec;
     /** The container's. */
     readonly environment: Readonly<Record<string, string>>;
+    readonly files: SimulatedFiles;
     readonly onRelease: () => void;
     readonly onEnd: () => void;
   }) {
-    const { clock, spec, environment } = options;
+    const { clock, spec, environment, files } = options;
     this.command = spec.command;
     this.#onRelease = options.onRelease;
     // Nobody may ask for it.
@@ -44,6 +46,7 @@ export class SimulatedExec implements EngineProcess {
       clock,
       tty: spec.tty,
       stdin: spec.stdin,
+      files,
       environment: { ...environment, ...spec.environment },
       output: (stream, data) =>
         this.#pipe.write({ stream, data: Uint8Array.from(data), length: data.length }),

@@ -143,6 +143,11 @@ export class SimulatedHost {
     this.#tell(ContainerAction.RENAMED, container);
   }
 
+  /** Tells that its limits are otherwise. */
+  updated(container: SimulatedContainer): void {
+    this.#tell(ContainerAction.UPDATED, container);
+  }
+
   /** Removes one that does not run. Nothing happens when it is gone. */
   remove(container: SimulatedContainer): void {
     if (this.containers.has(container)) {
@@ -185,6 +190,7 @@ export class SimulatedHost {
       clock: this.#clock,
       spec,
       environment: container.environment,
+      files: container.files,
       onEnd: () => container.execs.delete(exec),
       onRelease: () => this.#openProcesses.delete(exec),
     });

@@ -1,6 +1,7 @@
 import type { Clock } from "../../resilience/clock.ts";
 import { untilAborted } from "../../resilience/signals.ts";
 import type { OutputStream } from "./engine-streams.ts";
+import type { SimulatedFiles } from "./simulated-files.ts";
 import { SimulatedPipe } from "./simulated-pipe.ts";
 import type { SimulatedProgram } from "./simulated-program.ts";
 import type { SimulatedWork } from "./simulated-run.ts";
@@ -16,6 +17,7 @@ export interface SimulatedSessionOptions {
   /** Whether input can come. Without, its end is there from the beginning. */
   readonly stdin: boolean;
   readonly environment: Readonly<Record<string, string>>;
+  readonly files: SimulatedFiles;
   /** Where output goes. Resolves when there is room for more. */
   readonly output: (stream: OutputStream, data: Uint8Array) => Promise<void>;
   /** What Control-C does. */
@@ -73,13 +75,14 @@ export class SimulatedSession {
 
   /** The program at work with these inputs and outputs. */
   workOf(program: SimulatedProgram): SimulatedWork {
-    const { clock, environment, output } = this.#options;
+    const { clock, environment, files, output } = this.#options;
     const hasTerminal = this.#terminal !== undefined;
     const size = () => (hasTerminal ? this.#size : undefined);
     const input = this.#input;
     return ({ signal, thawed }) =>
       program({
         environment,
+        files,
         get size() {
           return size();
         },

@@ -1,9 +1,11 @@
 import { basename } from "node:path/posix";
 import type { OutputStream } from "./engine-streams.ts";
+import type { SimulatedFiles } from "./simulated-files.ts";
 
 /** What a simulated tool has around it. Everything rejects once its process has ended. */
 export interface SimulatedSurroundingsOfTool {
   readonly environment: Readonly<Record<string, string>>;
+  readonly files: SimulatedFiles;
   /** The size of its terminal now. Undefined: it has none. */
   readonly size: { readonly columns: number; readonly rows: number } | undefined;
   /** Resolves when there is room for more. */
@@ -39,6 +41,8 @@ const tools = new Map<string, SimulatedTool>([
   ["yes", yes],
   ["sleep", sleep],
   ["stty", stty],
+  ["touch", touch],
+  ["rm", rm],
 ]);
 
 async function echo([, ...words]: readonly string[], ...[stream, io]: Rest): Promise<number> {
@@ -124,5 +128,17 @@ async function stty(_: readonly string[], ...[stream, io]: Rest): Promise<number
     return 1;
   }
   await io.write(stream, Buffer.from(`${io.size.rows} ${io.size.columns}\n`));
+  return 0;
+}
+
+/** Paths are absolute. */
+async function touch([, ...paths]: readonly string[], ...[, io]: Rest): Promise<number> {
+  paths.forEach((path) => io.files.touch(path));
+  return 0;
+}
+
+/** Options are not looked at: nothing is asked, and nothing is missed. */
+async function rm([, ...words]: readonly string[], ...[, io]: Rest): Promise<number> {
+  words.filter((word) => !word.startsWith("-")).forEach((path) => io.files.remove(path));
   return 0;
 }

@@ -11,7 +11,7 @@ export function simulatedUsage(container: SimulatedContainer, nowMs: number): Co
   // From 0.4 % to 100 % of a processor.
   const load = (Number.parseInt(origin.id.slice(0, 2), 16) + 1) / 256;
   const livedMs = Math.max(0, (paused ? pauseTime : nowMs) - startTime - idleMs);
-  const memoryLimitBytes = origin.spec.limits?.memoryBytes || simulatedMachine.memoryBytes;
+  const memoryLimitBytes = container.memoryLimitBytes || simulatedMachine.memoryBytes;
   const kilobytes = BigInt(Math.floor((livedMs / 1000) * load));
   return {
     timeMs: nowMs,

@@ -17,6 +17,10 @@ const harmful: Readonly<Record<OperationCase, boolean>> = {
   unpauseContainer: false,
   renameContainer: true,
   removeContainer: true,
+  listProcesses: false,
+  listChanges: false,
+  // With too little memory it is killed.
+  updateContainer: true,
   openLogs: false,
   openProcess: false,
   openStats: false,

@@ -1,19 +1,12 @@
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import { ContainerSchema } from "../../gen/fairlead/container/v1/container_pb.js";
 import type { InspectContainerResponse } from "../../gen/fairlead/container/v1/container_service_pb.js";
 import { parseContainer } from "../grammar/container-reference.ts";
-import { parseDuration } from "../grammar/duration.ts";
-import { addClientOptions, clientAction } from "../invocation.ts";
+import { addLookOptions, type LookOptions, timeoutPart } from "../look-options.ts";
+import { clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
 import { formatJson, messageToJson, parseEngineJson } from "../output/json.ts";
 import { settleInOrder } from "../settle-in-order.ts";
-
-interface InspectOptions {
-  readonly host?: string;
-  /** Milliseconds. */
-  readonly timeout?: number;
-}
 
 /** `fairlead inspect`: the engine's own JSON, in an array, as docker prints it. */
 export function addInspectCommand(parent: Command, line: CommandLine): void {
@@ -23,20 +16,20 @@ export function addInspectCommand(parent: Command, line: CommandLine): void {
     .description(
       "Prints the engines' own JSON in one array. With --json each comes beside what all engines share.",
     )
-    .argument("<container...>", "NAME, ID or HOST/NAME")
-    .option("--host <host>", "the host, by name or id; HOST/NAME says the same")
-    .option("--timeout <duration>", 'how long it may take, for example "45s" (default 30s)', parseDuration);
-  addClientOptions(command).action(clientAction<InspectOptions>(line, printInspections));
+    .argument("<container...>", "NAME, ID or HOST/NAME");
+  addLookOptions(command).action(clientAction<LookOptions>(line, printInspections));
 }
 
 async function printInspections(
   invocation: Invocation,
-  { host, timeout }: InspectOptions,
+  options: LookOptions,
   names: readonly string[],
 ): Promise<void> {
   const { client, call } = invocation;
-  const limit = timeout === undefined ? {} : { timeout: durationFromMs(timeout) };
-  const targets = names.map((name) => ({ ...parseContainer(name, host), ...limit }));
+  const targets = names.map((name) => ({
+    ...parseContainer(name, options.host),
+    ...timeoutPart(options),
+  }));
   const failures: { readonly error: unknown; readonly index: number }[] = [];
   const found = await settleInOrder(targets, (target) => client.containers.inspectContainer(target, call), {
     onAnswer: () => undefined,

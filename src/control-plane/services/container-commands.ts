@@ -122,5 +122,6 @@ function containerAfter(
 }
 
 function containerOf({ detail }: OperationOutcome): Container | undefined {
-  return detail.case === "inspection" ? detail.value.container : detail.value;
+  if (detail.case === "container") return detail.value;
+  return detail.case === "inspection" ? detail.value.container : undefined;
 }

@@ -5,6 +5,10 @@ import type { Container } from "../../gen/fairlead/container/v1/container_pb.js"
 import type { ContainerService } from "../../gen/fairlead/container/v1/container_service_pb.js";
 import { msOrUnset } from "./durations.ts";
 
+type OutcomeDetail = OperationOutcome["detail"];
+type DetailCase = NonNullable<OutcomeDetail["case"]>;
+type Detail<Case extends DetailCase> = Extract<OutcomeDetail, { case: Case }>["value"];
+
 type ContainerMethods = (typeof ContainerService)["method"];
 
 /** The methods of `ContainerService` that an agent carries out. The others are answered from the inventory. */
@@ -96,21 +100,32 @@ export const containerOperations: { readonly [Method in CommandMethod]: Containe
     }),
     response: changed,
   },
+  updateContainer: {
+    operation: ({ update }, container) => ({ case: "updateContainer", value: { container, update } }),
+    response: changed,
+  },
+  listProcesses: {
+    operation: ({ psOptions }, container) => ({ case: "listProcesses", value: { container, psOptions } }),
+    response: (ended) => ({ table: detailOf(ended, "processes"), container: ended.container }),
+  },
+  listChanges: {
+    operation: (_request, container) => ({ case: "listChanges", value: { container } }),
+    response: (ended) => ({ changes: detailOf(ended, "changes"), container: ended.container }),
+  },
 };
 
 function changed({ outcome, container, commandId }: EndedCommand) {
   return { changed: outcome?.changed ?? false, container, commandId, queued: outcome === undefined };
 }
 
-function inspected({ outcome, container, commandId }: EndedCommand) {
-  if (outcome?.detail.case !== "inspection") {
-    throw new FleetError(
-      "INVALID_RESULT",
-      "the agent said that it inspected the container, and not what it saw",
-      {
-        metadata: { command_id: commandId },
-      },
-    );
-  }
-  return { container, engineJson: outcome.detail.value.engineJson };
+function inspected(ended: EndedCommand) {
+  return { container: ended.container, engineJson: detailOf(ended, "inspection").engineJson };
+}
+
+/** What the agent was to tell. Throws `INVALID_RESULT` when it told something else, or nothing. */
+function detailOf<Case extends DetailCase>({ outcome, commandId }: EndedCommand, wanted: Case): Detail<Case> {
+  if (outcome?.detail.case === wanted) return outcome.detail.value as Detail<Case>;
+  throw new FleetError("INVALID_RESULT", "the agent said that it was done, and not what it saw", {
+    metadata: { command_id: commandId },
+  });
 }

@@ -16,6 +16,7 @@ const typeOfAction: Record<ContainerAction, EventType | undefined> = {
   8: EventType.CONTAINER_HEALTHY,
   9: EventType.CONTAINER_UNHEALTHY,
   10: EventType.CONTAINER_OUT_OF_MEMORY,
+  11: EventType.CONTAINER_UPDATED,
 };
 
 /** The fleet's event for what an agent's engine reported. Undefined: of a kind that this version does not know. */

@@ -32,6 +32,9 @@ const operationsOn = (container: string): Readonly<Record<OperationCase, Operati
     case: "openProcess",
     value: { ticket: new Uint8Array(32), container, process: { command: ["true"] } },
   },
+  updateContainer: { case: "updateContainer", value: { container, update: { pids: 100 } } },
+  listProcesses: { case: "listProcesses", value: { container } },
+  listChanges: { case: "listChanges", value: { container } },
   openLogs: { case: "openLogs", value: { ticket: new Uint8Array(32), container } },
   openStats: { case: "openStats", value: { ticket: new Uint8Array(32), containers: [container] } },
 });
@@ -46,6 +49,7 @@ const changes = new Set([
   "unpause",
   "rename",
   "remove",
+  "update",
 ]);
 
 const named = (isRefused: (operation: OperationCase) => boolean, rule: (name: string) => string) =>

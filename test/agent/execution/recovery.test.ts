@@ -4,6 +4,11 @@ import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import { Journal } from "../../../src/agent/execution/journal.ts";
 import { protectedLabel } from "../../../src/agent/execution/self-protection.ts";
 import { OperationSchema } from "../../../src/gen/fairlead/agent/v1/operation_pb.js";
+import {
+  RestartPolicy_Mode,
+  RestartPolicySchema,
+} from "../../../src/gen/fairlead/container/v1/container_spec_pb.js";
+import { ContainerUpdateSchema } from "../../../src/gen/fairlead/container/v1/container_update_pb.js";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { AgentHarness, sleepingSpec } from "../../support/agent-harness.ts";
@@ -16,6 +21,8 @@ const rename = (container: string, newName: string): Operation => ({
   case: "renameContainer",
   value: { container, newName },
 });
+
+const onFailure = (maxRetries: number) => ({ mode: RestartPolicy_Mode.ON_FAILURE, maxRetries });
 
 describe("what an agent makes of commands that an earlier process left", () => {
   let asked: string[];
@@ -89,6 +96,31 @@ describe("what an agent makes of commands that an earlier process left", () => {
       ownContainerId: own,
     });
     assert.deepEqual(ends, ["outcome"]);
+  });
+
+  it("C27 an update that was begun is done when all of its limits are in force, and else nobody knows", async () => {
+    const id = await engine.createContainer("web", sleepingSpec(), neverAborted);
+    const update = create(ContainerUpdateSchema, {
+      memoryBytes: 64n * 1024n * 1024n,
+      milliCpus: 500,
+      pids: 40,
+      cpuShares: 512,
+      restartPolicy: onFailure(2),
+    });
+    await engine.updateContainer(id, update, neverAborted);
+    const others = [
+      { ...update, memoryBytes: 65n },
+      { ...update, milliCpus: 501 },
+      { ...update, pids: 0 },
+      { ...update, cpuShares: 1024 },
+      { ...update, restartPolicy: create(RestartPolicySchema, onFailure(3)) },
+    ];
+    const operations = [update, create(ContainerUpdateSchema, { pids: 40 }), ...others].map(
+      (wanted) => ({ case: "updateContainer", value: { container: id, update: wanted } }) as const,
+    );
+    const ends = await endsOf(operations);
+    assert.deepEqual(ends, ["outcome", "outcome", ...others.map(() => "OUTCOME_UNKNOWN")]);
+    assert.deepEqual(asked, []);
   });
 
   it("O10 a protected container that has the name only since tells nothing of the one that had it before", async () => {

@@ -19,6 +19,7 @@ const harmful = (container: string) =>
     { case: "pauseContainer", value: { container } },
     { case: "renameContainer", value: { container, newName: "other" } },
     { case: "removeContainer", value: { container, force: true } },
+    { case: "updateContainer", value: { container, update: { memoryBytes: 6_291_456n } } },
   ] as const;
 
 describe("self-protection", () => {

@@ -5,7 +5,9 @@ import type {
   EngineChange,
   EngineContainer,
   EngineFacts,
+  EngineFileChange,
   EngineNotice,
+  EngineProcesses,
 } from "../../../src/agent/engine/engine.ts";
 import type { HostUsage } from "../../../src/agent/engine/engine-usage.ts";
 import type { EngineProcess, LogRecord } from "../../../src/agent/engine/engine-streams.ts";
@@ -107,6 +109,18 @@ export class RemoteEngine implements Engine {
       call.close();
       this.#sockets.delete(call.socket);
     }
+  }
+
+  async updateContainer(): Promise<EngineChange> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process keeps its limits");
+  }
+
+  async listProcesses(): Promise<EngineProcesses> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process tells of no processes");
+  }
+
+  async listChanges(): Promise<EngineFileChange[]> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process tells of no files");
   }
 
   /** Its socket carries commands and events alone. */

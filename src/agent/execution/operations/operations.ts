@@ -8,6 +8,7 @@ import { openLogs } from "../logs/open-logs.ts";
 import { openProcess } from "../processes/open-process.ts";
 import { openStats } from "../stats/open-stats.ts";
 import type { KnownOperation } from "./command-codec.ts";
+import { boundedChanges, boundedProcesses } from "./observations.ts";
 import type { OperationContext, Outcome } from "./operation-context.ts";
 
 /** What an operation says, by its name. */
@@ -81,6 +82,23 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
       context.rooms.engine.removeContainer(before.id, options, context.signal),
     );
     return { changed, detail: { case: "container", value: before } };
+  },
+
+  updateContainer: ({ container, update }, context) =>
+    change("updateContainer", container, context, (id) =>
+      context.rooms.engine.updateContainer(id, update, context.signal),
+    ),
+
+  async listProcesses({ container, psOptions }, context) {
+    const { id } = await context.find(container);
+    const value = boundedProcesses(await context.rooms.engine.listProcesses(id, psOptions, context.signal));
+    return { detail: { case: "processes", value } };
+  },
+
+  async listChanges({ container }, context) {
+    const { id } = await context.find(container);
+    const value = boundedChanges(await context.rooms.engine.listChanges(id, context.signal));
+    return { detail: { case: "changes", value } };
   },
 
   openLogs,

@@ -1,8 +1,10 @@
 import { ContainerState } from "../../../gen/fairlead/container/v1/container_pb.js";
 import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb.js";
+import type { ContainerUpdate } from "../../../gen/fairlead/container/v1/container_update_pb.js";
 import { FleetError } from "../../../domain/errors.ts";
 import { operationTraits } from "../../../rpc/operation-traits.ts";
 import type { EngineContainer } from "../../engine/engine.ts";
+import { restartPolicyName, restartPolicyText, restartRetries } from "../../engine/restart-policy.ts";
 import type { OperationRooms, Outcome } from "./operation-context.ts";
 
 type Value = OperationValid["operation"];
@@ -62,11 +64,25 @@ function tookEffect(operation: Value, seen: EngineContainer | undefined): boolea
       return seen?.state === ContainerState.RUNNING;
     case "renameContainer":
       return seen?.name === operation.value.newName;
+    case "updateContainer":
+      return seen !== undefined && isUpdated(seen, operation.value.update);
     case "removeContainer":
       return seen === undefined;
     default:
       return false;
   }
+}
+
+function isUpdated({ limits, restartPolicy = "" }: EngineContainer, update: ContainerUpdate): boolean {
+  const { memoryBytes, milliCpus, pids, cpuShares, restartPolicy: policy } = update;
+  return (
+    (memoryBytes === undefined || memoryBytes === (limits?.memoryBytes ?? 0n)) &&
+    (milliCpus === undefined || milliCpus === (limits?.milliCpus ?? 0)) &&
+    (pids === undefined || pids === (limits?.pids ?? 0)) &&
+    (cpuShares === undefined || cpuShares === (limits?.cpuShares ?? 0)) &&
+    (policy === undefined ||
+      restartPolicy === restartPolicyText(restartPolicyName(policy), restartRetries(policy)))
+  );
 }
 
 function stateName(state: ContainerState | undefined): string {
