@@ -26,8 +26,13 @@ export function linkSignal(parent: AbortSignal): LinkedSignal {
   };
 }
 
-/** Settles as the promise does, or rejects with the signal's reason, whichever comes first. */
+/**
+ * Settles as the promise does, or rejects with the signal's reason, whichever comes first. The promise that comes second is left to itself:
+ * its rejection is nobody's business any more.
+ */
 export async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  // It often rejects because of the same signal, and a rejection that nobody takes ends the process.
+  if (signal.aborted) promise.catch(() => undefined);
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
