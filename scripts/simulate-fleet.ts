@@ -1,13 +1,9 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { pino } from "pino";
-import { type RunningAgent, startAgent } from "../src/agent/agent.ts";
-import { SimulatedEngine } from "../src/agent/engine/simulated-engine.ts";
 import { lockFolder } from "../src/disk/folder-lock.ts";
-import { systemClock } from "../src/resilience/clock.ts";
-import { TerseEngine } from "./bench/terse-engine.ts";
+import { aborted, type SimulatedAgent, startSimulatedAgents } from "./simulated-agents.ts";
 
 // Many agents in one process, each with an engine in memory: real agent code, real sockets, real journals.
 
@@ -28,8 +24,6 @@ The token must allow as many enrolments as there are agents:
   fairlead token create --max-uses 100
   node scripts/simulate-fleet.ts --server 127.0.0.1:7443 --agents 100 --token fl1.…`;
 
-// More at once would only wait for the disk, where each agent's key is made safe.
-const startsAtOnce = 32;
 const progressMs = 2_000;
 
 const program = new Command("simulate-fleet")
@@ -57,14 +51,14 @@ async function run(options: FleetOptions): Promise<void> {
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.on("SIGINT", stop).on("SIGTERM", stop).on("disconnect", stop);
-  const agents: RunningAgent[] = [];
+  const agents: SimulatedAgent[] = [];
   try {
     await startAll(options, folder, agents, stopping.signal);
     if (!stopping.signal.aborted) console.log("Ctrl-C ends them.");
     await Promise.race([aborted(stopping.signal), allEnded(agents)]);
     console.log(`ending ${agents.length} agents`);
   } finally {
-    await Promise.all(agents.map((agent) => agent.close()));
+    await Promise.all(agents.map(({ agent }) => agent.close()));
     lock.release();
     if (options.data === undefined) await rm(folder, { recursive: true, force: true });
     process.off("SIGINT", stop).off("SIGTERM", stop).off("disconnect", stop);
@@ -74,25 +68,17 @@ async function run(options: FleetOptions): Promise<void> {
 async function startAll(
   options: FleetOptions,
   folder: string,
-  agents: RunningAgent[],
+  agents: SimulatedAgent[],
   signal: AbortSignal,
 ): Promise<void> {
   console.log(`connecting ${options.agents} agents to ${options.server}, data in ${folder}`);
   const startedAt = performance.now();
   const progress = setInterval(() => {
-    const online = agents.filter((agent) => agent.state() === "online").length;
+    const online = agents.filter(({ agent }) => agent.state() === "online").length;
     console.log(`${online} of ${options.agents} are online`);
   }, progressMs);
-  let next = 0;
-  const starter = async (): Promise<void> => {
-    while (next < options.agents && !signal.aborted) {
-      const agent = await startOne(options, folder, (next += 1));
-      agents.push(agent);
-      await Promise.race([agent.ready, aborted(signal)]);
-    }
-  };
   try {
-    await Promise.all(Array.from({ length: startsAtOnce }, starter));
+    await startSimulatedAgents({ ...options, folder }, agents, signal);
   } finally {
     clearInterval(progress);
   }
@@ -100,40 +86,10 @@ async function startAll(
   if (!signal.aborted) console.log(`all ${options.agents} agents are online after ${seconds} s`);
 }
 
-async function startOne(options: FleetOptions, folder: string, number: number): Promise<RunningAgent> {
-  const name = `${options.prefix}-${number}`;
-  const dataDir = join(folder, name);
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const Engine = options.terse ? TerseEngine : SimulatedEngine;
-  return await startAgent({
-    server: options.server,
-    token: options.token,
-    dataDir,
-    dataDirIsLocked: true,
-    // The same host again, when the folder is used again.
-    engine: new Engine({
-      clock: systemClock,
-      engineId: name,
-      hostname: name,
-      containers: options.containers,
-    }),
-    name,
-    logger: pino({ level: options.logLevel, base: null }, pino.destination(2)),
-    ownContainerId: "",
-  });
-}
-
-async function allEnded(agents: readonly RunningAgent[]): Promise<void> {
-  const ends = await Promise.all(agents.map((agent) => agent.done));
+async function allEnded(agents: readonly SimulatedAgent[]): Promise<void> {
+  const ends = await Promise.all(agents.map(({ agent }) => agent.done));
   const refused = ends.find((end) => end !== undefined);
   if (refused !== undefined) throw refused;
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
 }
 
 function wholeNumber(text: string): number {

@@ -1,15 +1,18 @@
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
-import { type Result, resultsOf, tableOf, writeResults } from "./report.ts";
-import { type Row, rows, type RunSettings } from "./rows.ts";
+import { type Result, type Round, resultsOf, tableOf, writeResults } from "./report.ts";
+import type { Arm, Row, RunSettings } from "./row.ts";
+import { rows } from "./rows.ts";
 
 const resultsPath = fileURLToPath(new URL("../../bench-results.json", import.meta.url));
 
 const description = `Measures Fairlead beside the least that the same work can cost, in one run on one machine.
 
-Floor and product take turns, each with the server in one process and the agents in another, over loopback without TLS.
-Commands are driven inside the control plane, with the product's own settings. Machines differ, so that only ratios count;
-other work on the machine spoils them.
+Floor and product take turns, each with the server in one process and the agents in others, over loopback without TLS unless a
+row says so. Commands are driven inside the control plane, with the product's own settings; who reads logs or follows events
+does so at the API, in a process of its own. Machines differ, so that ratios count, and seconds only where there is nothing to
+compare with; other work on the machine spoils both. 10,000 agents need 11,000 open files (ulimit -n); with fewer, what was
+measured is scaled.
 
 Rows: ${rows.map(({ key }) => key).join(", ")}`;
 
@@ -41,25 +44,33 @@ async function run({ quick, only = rows, profile }: BenchOptions): Promise<void>
 }
 
 async function measure(row: Row, settings: RunSettings): Promise<Result[]> {
-  const floorArm = await row.openFloor(settings);
+  const floorArm = await row.floor?.open(settings);
   try {
     const productArm = await row.openProduct(settings);
     try {
-      const rounds: { floor: readonly number[]; product: readonly number[] }[] = [];
+      const rounds: Round[] = [];
       for (let round = 0; round < roundsOf(settings.quick); round += 1) {
         // Each goes first in turn, so that neither always finds the machine warmer.
-        const isFloorFirst = round % 2 === 0;
-        const first = await (isFloorFirst ? floorArm : productArm).measure();
-        const second = await (isFloorFirst ? productArm : floorArm).measure();
-        rounds.push(isFloorFirst ? { floor: first, product: second } : { floor: second, product: first });
+        rounds.push(await measureOnce(floorArm, productArm, round % 2 === 0));
       }
       return resultsOf(row, rounds);
     } finally {
       await productArm.close();
     }
   } finally {
-    await floorArm.close();
+    await floorArm?.close();
   }
+}
+
+async function measureOnce(
+  floorArm: Arm | undefined,
+  productArm: Arm,
+  isFloorFirst: boolean,
+): Promise<Round> {
+  if (floorArm === undefined) return { floor: [], product: await productArm.measure() };
+  const first = await (isFloorFirst ? floorArm : productArm).measure();
+  const second = await (isFloorFirst ? productArm : floorArm).measure();
+  return isFloorFirst ? { floor: first, product: second } : { floor: second, product: first };
 }
 
 function roundsOf(isQuick: boolean): number {

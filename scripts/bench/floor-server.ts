@@ -2,13 +2,14 @@ import { once } from "node:events";
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
 import { type Drive, type Driven, drive } from "./drive.ts";
 import { echoMethod } from "./echo-service.ts";
-import { memoryBytes } from "./memory.ts";
+import { ownUsage } from "./own-usage.ts";
 import { answerParent } from "./parent-link.ts";
 
 // The floor's server: a bare grpc-js stream to each client, over which it sends one message a command and gets one back. It
 // does what cannot be left out: it knows by an id which answer belongs to whom.
 
 const streams: EchoStream[] = [];
+let bytesReceived = 0;
 
 class EchoStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>;
@@ -18,6 +19,7 @@ class EchoStream {
   constructor(call: ServerDuplexStream<Buffer, Buffer>) {
     this.#call = call;
     call.on("data", (answer: Buffer) => {
+      bytesReceived += answer.byteLength;
       const id = answer.readUInt32LE(0);
       this.#waiting.get(id)?.();
       this.#waiting.delete(id);
@@ -63,7 +65,9 @@ answerParent({
     while (streams.length < agents) await once(arrivals, "arrived");
   },
 
-  memory: () => memoryBytes(),
+  ...ownUsage,
+
+  bytesReceived: () => bytesReceived,
 
   drive: async (load: FloorLoad): Promise<Driven> => {
     const { inFlightEach, requestBytes, ...times } = load;

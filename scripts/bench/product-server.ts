@@ -7,9 +7,10 @@ import { pino } from "pino";
 import { createFairlead } from "../../src/client/create-fairlead.ts";
 import { type ControlPlane, startControlPlane } from "../../src/control-plane/control-plane.ts";
 import type { LocatedContainer } from "../../src/control-plane/inventory/host-view.ts";
+import { FleetError } from "../../src/domain/errors.ts";
 import { OperationSchema } from "../../src/gen/fairlead/agent/v1/operation_pb.js";
 import { type Drive, type Driven, drive } from "./drive.ts";
-import { memoryBytes } from "./memory.ts";
+import { ownUsage } from "./own-usage.ts";
 import { answerParent } from "./parent-link.ts";
 
 // A control plane with the product's own settings, and callers inside it that go straight to its dispatcher.
@@ -18,6 +19,7 @@ const onlineMs = 120_000;
 const pollMs = 20;
 const noDigest = new Uint8Array(0);
 
+const isSecured = process.argv.includes("--tls");
 const dataDir = await mkdtemp(join(tmpdir(), "fairlead-bench-"));
 const logger = pino({ level: "warn" }, pino.destination(2));
 const loopback = { host: "127.0.0.1", port: 0 };
@@ -26,19 +28,20 @@ const controlPlane = await startControlPlane({
   logger,
   agentsListen: loopback,
   apiListen: loopback,
-  // As the floors that it is compared with.
-  tls: { kind: "off" },
+  // Without, as the floors that it is compared with.
+  tls: { kind: isSecured ? "own" : "off" },
   access: "open",
 });
 
 answerParent({
   addresses: () => ({
     agents: `127.0.0.1:${controlPlane.agentsAddress.port}`,
-    api: `http://127.0.0.1:${controlPlane.apiAddress.port}`,
+    api: apiUrl(controlPlane),
   }),
 
   token: async ({ maxUses }: { maxUses: number }) => {
-    using fairlead = createFairlead({ server: `http://127.0.0.1:${controlPlane.apiAddress.port}` });
+    const ca = controlPlane.authorityCertificate;
+    using fairlead = createFairlead({ server: apiUrl(controlPlane), ...(ca === undefined ? {} : { ca }) });
     const created = await fairlead.registrationTokens.createRegistrationToken({ maxUses });
     return created.token;
   },
@@ -56,10 +59,13 @@ answerParent({
   containers: () =>
     located(controlPlane).map(({ host, container }) => ({ host: host.hostId, container: container.id })),
 
-  memory: () => memoryBytes(),
+  ...ownUsage,
 
-  drive: async ({ kind, inFlightEach, ...times }: ProductLoad): Promise<Driven> => {
-    const byHost = Map.groupBy(located(controlPlane), ({ host }) => host.hostId);
+  reconnect: () => reconnect(controlPlane),
+
+  drive: async ({ kind, inFlightEach, hostName, ...times }: ProductLoad): Promise<Driven> => {
+    const wanted = located(controlPlane).filter(({ host }) => (hostName ?? host.hostName) === host.hostName);
+    const byHost = Map.groupBy(wanted, ({ host }) => host.hostId);
     const callers = [...byHost.values()].flatMap((containers) =>
       Array.from({ length: inFlightEach }, (_, index) => callerOf(containers, index, kind)),
     );
@@ -77,6 +83,29 @@ export interface ProductLoad extends Omit<Drive, "callers"> {
   /** An inspection, which is not journaled, or the start of a running container, which is, on both sides. */
   readonly kind: "read" | "journaled";
   readonly inFlightEach: number;
+  /** On this host only. */
+  readonly hostName?: string;
+}
+
+function apiUrl({ apiAddress }: ControlPlane): string {
+  return `${isSecured ? "https" : "http"}://127.0.0.1:${apiAddress.port}`;
+}
+
+/** As when a control plane is started again, but for the time that this takes: every agent dials anew and proves who it is. */
+async function reconnect({ sessions }: ControlPlane): Promise<number> {
+  const old = [...sessions.all()];
+  const startedAt = performance.now();
+  for (const session of old) session.end(new FleetError("DRAINING", "the bench lets all agents come again"));
+  for (;;) {
+    const renewed = old.filter(({ identity: { agentId, epoch } }) => {
+      const current = sessions.current(agentId);
+      return current !== undefined && current.identity.epoch > epoch;
+    });
+    const tookMs = performance.now() - startedAt;
+    if (renewed.length === old.length) return tookMs;
+    if (tookMs > onlineMs) throw new Error(`${renewed.length} of ${old.length} agents came again`);
+    await delay(pollMs);
+  }
 }
 
 function isComplete({ sessions, inventory }: ControlPlane, agents: number, containersEach: number): boolean {
