@@ -20,36 +20,39 @@ interface BenchOptions {
   readonly quick: boolean;
   readonly only?: readonly Row[];
   readonly profile?: string;
+  readonly rounds: number;
 }
 
 await new Command("bench")
   .description(description)
   .option("--quick", "one short round of each row: shows that everything works, not how fast it is", false)
+  .option("--rounds <number>", "how often each row is measured", wholeNumber, 5)
   .option("--only <row>", "measure this row only; may be given again", chosenRows)
   .option("--profile <folder>", "let the product's processes write CPU profiles there")
   .action(run)
   .parseAsync();
 
-async function run({ quick, only = rows, profile }: BenchOptions): Promise<void> {
+async function run({ quick, only = rows, profile, rounds: wanted }: BenchOptions): Promise<void> {
+  const rounds = quick ? 1 : wanted;
   const results: Result[] = [];
   for (const row of only) {
     console.log(`measuring ${row.title}`);
-    results.push(...(await measure(row, { quick, profileFolder: profile })));
+    results.push(...(await measure(row, { quick, profileFolder: profile }, rounds)));
   }
   console.log(tableOf(results));
   writeResults(resultsPath, results, quick);
   console.log(
-    `median of ${roundsOf(quick)} with the least and the most; also in bench-results.json. At most 1,024 commands may be in flight for one agent, the product's own limit; 512 are.`,
+    `median of ${rounds} with the least and the most; also in bench-results.json. At most 1,024 commands may be in flight for one agent, the product's own limit; 512 are.`,
   );
 }
 
-async function measure(row: Row, settings: RunSettings): Promise<Result[]> {
+async function measure(row: Row, settings: RunSettings, count: number): Promise<Result[]> {
   const floorArm = await row.floor?.open(settings);
   try {
     const productArm = await row.openProduct(settings);
     try {
       const rounds: Round[] = [];
-      for (let round = 0; round < roundsOf(settings.quick); round += 1) {
+      for (let round = 0; round < count; round += 1) {
         // Each goes first in turn, so that neither always finds the machine warmer.
         rounds.push(await measureOnce(floorArm, productArm, round % 2 === 0));
       }
@@ -73,8 +76,9 @@ async function measureOnce(
   return isFloorFirst ? { floor: first, product: second } : { floor: second, product: first };
 }
 
-function roundsOf(isQuick: boolean): number {
-  return isQuick ? 1 : 5;
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError("Write a number from 1 to 99.");
+  return Number(text);
 }
 
 function chosenRows(key: string, chosen: readonly Row[] = []): readonly Row[] {

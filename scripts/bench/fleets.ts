@@ -68,6 +68,11 @@ export class FloorFleet {
   }
 }
 
+/** Options of Node for a process that writes there what it spent its time on. */
+export function profiling(folder: string | undefined): readonly string[] {
+  return folder === undefined ? [] : ["--cpu-prof", "--cpu-prof-interval=500", `--cpu-prof-dir=${folder}`];
+}
+
 /** How a product's processes are started. */
 export interface ProductOptions {
   /** Where they write what they spent their time on. */
@@ -88,11 +93,7 @@ export class ProductFleet {
   #connected = 0;
 
   constructor({ profileFolder, nodeOptions = [], tls = false }: ProductOptions) {
-    const profile =
-      profileFolder === undefined
-        ? []
-        : ["--cpu-prof", "--cpu-prof-interval=500", `--cpu-prof-dir=${profileFolder}`];
-    this.nodeOptions = [...collected, ...nodeOptions, ...profile];
+    this.nodeOptions = [...collected, ...nodeOptions, ...profiling(profileFolder)];
     this.server = new Child("./product-server.ts", {
       arguments: tls ? ["--tls"] : [],
       nodeOptions: this.nodeOptions,

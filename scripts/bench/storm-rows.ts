@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { closing, openProduct, tailOfReads, timesOf } from "./arms.ts";
 import { Child } from "./child.ts";
-import { type FleetSize, ProductFleet } from "./fleets.ts";
+import { type FleetSize, ProductFleet, profiling } from "./fleets.ts";
 import type { Arm, Row, RunSettings } from "./row.ts";
 import { whileWatching } from "./usage-watch.ts";
 
@@ -36,7 +36,7 @@ function eventStorm(): Row {
         ]),
     },
     async openProduct(settings) {
-      const watcher = new Watcher();
+      const watcher = new Watcher(settings);
       const arm = await openProduct(sizes, settings, async (fleet) => {
         await watcher.connect(fleet);
         const before = await watcher.seen();
@@ -69,7 +69,7 @@ function eventIntake(): Row {
     floor: undefined,
     async openProduct(settings) {
       const events = settings.quick ? 1_000 : 8_000;
-      const watcher = new Watcher();
+      const watcher = new Watcher(settings);
       const arm = await openProduct([size], settings, async (fleet) => {
         await watcher.connect(fleet);
         const awaited = (await watcher.seen()) + events * size.agents;
@@ -166,8 +166,12 @@ function filesLimit(): number {
 
 /** Follows the fleet's events at the API, in a process of its own. */
 class Watcher {
-  readonly #child = new Child("./stream-callers.ts");
+  readonly #child: Child;
   #isConnected = false;
+
+  constructor({ profileFolder }: RunSettings) {
+    this.#child = new Child("./stream-callers.ts", { nodeOptions: profiling(profileFolder) });
+  }
 
   async connect(fleet: ProductFleet): Promise<void> {
     if (this.#isConnected) return;

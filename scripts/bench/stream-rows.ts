@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { closing, openFloor, openProduct, tailOfReads, timesOf } from "./arms.ts";
 import { Child } from "./child.ts";
-import { type FleetSize, type ProductFleet, smallNursery } from "./fleets.ts";
+import { type FleetSize, type ProductFleet, profiling, smallNursery } from "./fleets.ts";
 import type { FloodedLog } from "./product-agents.ts";
 import type { Figure, Row } from "./row.ts";
 import type { LogToRead } from "./stream-callers.ts";
@@ -42,7 +42,7 @@ function slowReader(): Row {
         ),
     },
     async openProduct(settings) {
-      const reader = new LogReader(smallNursery);
+      const reader = new LogReader([...profiling(settings.profileFolder), ...smallNursery]);
       const arm = await openProduct(
         [one],
         settings,
@@ -94,7 +94,7 @@ function logFlood(): Row {
     },
     async openProduct(settings) {
       const { warmUpMs, countedMs } = timesOf(settings.quick, 4_000);
-      const reader = new LogReader([]);
+      const reader = new LogReader(profiling(settings.profileFolder));
       const arm = await openProduct([one], settings, async (fleet) => {
         await reader.connect(fleet);
         const children = [fleet.server, ...fleet.agents, reader.child];

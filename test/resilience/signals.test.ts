@@ -3,23 +3,23 @@ import { getEventListeners } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { untilAborted } from "../../src/resilience/signals.ts";
 
-describe("untilAborted", () => {
-  /** How many rejections were taken by nobody while `work` went on and a turn later. */
-  const untaken = async (work: () => Promise<void>): Promise<number> => {
-    let count = 0;
-    const note = () => (count += 1);
-    const others = process.rawListeners("unhandledRejection") as NodeJS.UnhandledRejectionListener[];
-    process.removeAllListeners("unhandledRejection").on("unhandledRejection", note);
-    try {
-      await work();
-      await turn();
-    } finally {
-      process.off("unhandledRejection", note);
-      for (const other of others) process.on("unhandledRejection", other);
-    }
-    return count;
-  };
+/** How many rejections were taken by nobody while `work` went on and a turn later. */
+async function untaken(work: () => Promise<void>): Promise<number> {
+  let count = 0;
+  const note = () => (count += 1);
+  const others = process.rawListeners("unhandledRejection") as NodeJS.UnhandledRejectionListener[];
+  process.removeAllListeners("unhandledRejection").on("unhandledRejection", note);
+  try {
+    await work();
+    await turn();
+  } finally {
+    process.off("unhandledRejection", note);
+    for (const other of others) process.on("unhandledRejection", other);
+  }
+  return count;
+}
 
+describe("untilAborted", () => {
   it("settles as the promise does", async () => {
     const { signal } = new AbortController();
     assert.equal(await untilAborted(Promise.resolve(1), signal), 1);
