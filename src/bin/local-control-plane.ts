@@ -1,11 +1,9 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Environment } from "../cli/environment.ts";
-import type { ListenAddress, TlsConfig } from "../control-plane/config.ts";
 import { startControlPlane } from "../control-plane/control-plane.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { apiLimitsFrom, type LimitOptions } from "./limit-options.ts";
-import { addressText } from "./local-process.ts";
 import type { ListenOptions, LocalOptions } from "./local-process.ts";
 import { oidcConfigFrom } from "./oidc-options.ts";
 import type { OidcOptions } from "./oidc-options.ts";
@@ -20,13 +18,9 @@ export interface ControlPlaneOptions
     OidcOptions,
     LimitOptions {}
 
-/** A control plane of this machine, and how to reach it from here. */
+/** A control plane of this machine. */
 export interface LocalControlPlane {
   readonly controlPlane: ControlPlane;
-  /** URL of the API. */
-  readonly api: string;
-  /** Where an agent on this machine connects to. */
-  readonly agents: string;
   /** The file with the certificate of its own authority. Undefined: it has none of its own. */
   readonly ca: string | undefined;
   readonly plaintext: boolean;
@@ -55,23 +49,9 @@ export async function startLocalControlPlane(
     apiLimits: apiLimitsFrom(options),
     logger,
   });
-  const name = nameInCertificate(tls, options);
   return {
     controlPlane,
     plaintext,
-    api: `${plaintext ? "http" : "https"}://${addressText(fromHere(controlPlane.apiAddress, name))}`,
-    agents: addressText(fromHere(controlPlane.agentsAddress, name)),
     ca: tls.kind === "own" ? join(options.data, "tls", "ca.crt") : undefined,
   };
-}
-
-// The control plane's own certificate is for this machine's addresses, too; somebody else's for what they say.
-function nameInCertificate(tls: TlsConfig, { advertise = [] }: TlsOptions): string | undefined {
-  return tls.kind === "files" ? advertise[0] : undefined;
-}
-
-// An address that stands for all of the machine's own is none to connect to.
-function fromHere({ host, port }: ListenAddress, name: string | undefined): ListenAddress {
-  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-  return { host: name ?? reachable, port };
 }

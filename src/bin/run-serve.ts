@@ -6,9 +6,14 @@ import { addressText, createLogger, graceMs, untilAborted } from "./local-proces
 /** Runs a control plane until the signal of the environment aborts, then drains it. Rejects when it cannot start. */
 export async function runServe(options: ControlPlaneOptions, environment: Environment): Promise<void> {
   const logger = createLogger(environment, options.logLevel);
-  const { controlPlane, api, ca } = await startLocalControlPlane(options, environment, logger);
+  const { controlPlane, ca } = await startLocalControlPlane(options, environment, logger);
   logger.info(
-    { api, agents: addressText(controlPlane.agentsAddress), data: options.data, ...(ca && { ca }) },
+    {
+      api: controlPlane.apiUrl,
+      agents: addressText(controlPlane.agentsAddress),
+      data: options.data,
+      ...(ca && { ca }),
+    },
     "the control plane is ready",
   );
   await untilAborted(environment.signal);

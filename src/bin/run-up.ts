@@ -34,7 +34,7 @@ export async function runUp(options: UpOptions, { environment, programName }: Co
   const local = await startLocalControlPlane(options, environment, logger);
   const { keyFile } = local.controlPlane;
   const api = new Invocation(ownEnvironment(environment), {
-    server: local.api,
+    server: local.controlPlane.apiUrl,
     ...(local.ca === undefined ? {} : { ca: local.ca }),
     ...(keyFile === undefined ? {} : { keyFile }),
   });
@@ -89,7 +89,7 @@ async function startLocalAgent(run: Run, engine: Engine): Promise<RunningAgent> 
   const { options, local, api, logger } = run;
   const { client, call } = api;
   const settings: AgentOptions = {
-    server: local.agents,
+    server: local.controlPlane.agentsServer,
     insecure: local.plaintext,
     dataDir: agentFolder(options.data, engine),
     engine,

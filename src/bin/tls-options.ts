@@ -59,7 +59,7 @@ export function tlsConfigFrom(
   if (plaintext) return { kind: "off" };
   return tlsCert === undefined || tlsKey === undefined
     ? { kind: "own", advertise: advertise ?? [] }
-    : { kind: "files", certificate: tlsCert, privateKey: tlsKey };
+    : { kind: "files", certificate: tlsCert, privateKey: tlsKey, advertise: advertise ?? [] };
 }
 
 /** Whether a variable that can only be on or off is on. Throws `InvalidArgumentError` where it says something else. */

@@ -20,8 +20,11 @@ export interface ListenAddress {
 export type TlsConfig =
   /** One of an authority of its own, kept in the data folder, for the machine's names and those advertised. */
   | { readonly kind: "own"; readonly advertise?: readonly string[] }
-  /** The operator's, in PEM; taken up again when the files change. */
-  | ({ readonly kind: "files" } & CertificateFiles)
+  /**
+   * The operator's, in PEM; taken up again when the files change. `advertise`: names that this machine may be reached by, where the certificate has
+   * none of its addresses.
+   */
+  | ({ readonly kind: "files"; readonly advertise?: readonly string[] } & CertificateFiles)
   /** None: plaintext, for use behind something else that encrypts. */
   | { readonly kind: "off" };
 

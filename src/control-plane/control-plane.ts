@@ -20,7 +20,7 @@ import {
   type ListenAddress,
   requireSafeAddress,
 } from "./config.ts";
-import type { TlsIdentity } from "./certificates/tls-identity.ts";
+import { placeFromHere } from "./certificates/place-from-here.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { listenFailure } from "./listen-failure.ts";
@@ -46,6 +46,10 @@ import { createRegistrationTokenService } from "./services/registration-token-se
 export interface ControlPlane {
   readonly agentsAddress: ListenAddress;
   readonly apiAddress: ListenAddress;
+  /** Where this machine reaches the agents' listener, "host:port", by a name or address that its first certificate has. */
+  readonly agentsServer: string;
+  /** URL of the API for this machine, likewise. */
+  readonly apiUrl: string;
   /** PEM of the authority that callers and agents trust it by. Undefined: there is no TLS. */
   readonly authorityCertificate: string | undefined;
   /** Where the first admin's key is. Undefined: calls need no key. */
@@ -139,8 +143,9 @@ async function open(
     throw listenFailure(error, apiListen, "--api-listen");
   }
   const running = new Running({ rooms, agents, api, lock });
+  const apiUrl = () => urlFromHere(rooms, api.address);
   try {
-    await keepKeyFile(rooms, urlFromHere(api.address, rooms.tls));
+    await keepKeyFile(rooms, apiUrl);
   } catch (error) {
     // Closes the storage too, which may be closed twice.
     await running.close(0);
@@ -149,6 +154,8 @@ async function open(
   return {
     agentsAddress: { host: agents.host, port: agents.port },
     apiAddress: api.address,
+    agentsServer: placeFromHere(agents, rooms.tls, advertised(rooms)),
+    apiUrl: apiUrl(),
     get authorityCertificate() {
       return rooms.tls?.authorityCertificate;
     },
@@ -172,22 +179,26 @@ async function open(
   };
 }
 
-/** Writes the admin's key file, and again when another authority is to be trusted. */
-async function keepKeyFile({ access, logger, tls }: Rooms, url: string): Promise<void> {
-  let written = tls?.authorityCertificate;
-  await access.writeKeyFile(url, written);
+function urlFromHere(rooms: Rooms, address: ListenAddress): string {
+  const scheme = rooms.tls === undefined ? "http" : "https";
+  return `${scheme}://${placeFromHere(address, rooms.tls, advertised(rooms))}`;
+}
+
+function advertised({ config: { tls } }: Rooms): readonly string[] | undefined {
+  return tls === undefined || tls.kind === "off" ? undefined : tls.advertise;
+}
+
+/** Writes the admin's key file, and again when another authority is to be trusted, or the API has another name. */
+async function keepKeyFile({ access, logger, tls }: Rooms, url: () => string): Promise<void> {
+  const now = () => [url(), tls?.authorityCertificate] as const;
+  let written = now();
+  await access.writeKeyFile(...written);
   tls?.onChange(() => {
-    if (tls.authorityCertificate === written) return;
-    written = tls.authorityCertificate;
-    access.writeKeyFile(url, written).catch((error: unknown) => {
+    const next = now();
+    if (next.every((part, index) => part === written[index])) return;
+    written = next;
+    access.writeKeyFile(...written).catch((error: unknown) => {
       logger.error({ err: error }, "the key file does not name the new authority yet");
     });
   });
-}
-
-// An address that stands for all of the machine's own is none to connect to.
-function urlFromHere({ host, port }: ListenAddress, tls: TlsIdentity | undefined): string {
-  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-  const authority = reachable.includes(":") ? `[${reachable}]` : reachable;
-  return `${tls === undefined ? "http" : "https"}://${authority}:${port}`;
 }

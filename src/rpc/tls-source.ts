@@ -1,3 +1,4 @@
+import { constants } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";
 
 /** Where a listener gets its certificate from. It may change while the listener serves; open connections keep theirs. */
@@ -11,6 +12,8 @@ export interface TlsSource {
 /** What every listener with TLS insists on. TLS 1.3 is preferred by both sides where both have it. */
 export const tlsPolicy = {
   minVersion: "TLSv1.2",
+  // RFC 9113 section 9.2.1 forbids it, and nobody asks for it but to wear the server out.
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   // Forward secrecy and authenticated encryption only, RFC 9325 section 4.2; the suites of TLS 1.3 are all of that kind.
   ciphers: [
     "TLS_AES_128_GCM_SHA256",

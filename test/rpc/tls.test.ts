@@ -73,6 +73,18 @@ describe("API server with TLS", () => {
     await assert.rejects(once(old, "secureConnect"), /alert|protocol/i);
   });
 
+  it("V07 does not shake hands twice on one connection", async () => {
+    const { server } = await startApi(services, { tls });
+    const ca = authority.certificate;
+    const again = connectTls({ port: server.address.port, host: "127.0.0.1", ca, maxVersion: "TLSv1.2" });
+    await once(again, "secureConnect");
+    const { promise, resolve } = Promise.withResolvers<Error | null>();
+    again.on("error", resolve);
+    assert.ok(again.renegotiate({ rejectUnauthorized: true }, resolve));
+    assert.match((await promise)?.message ?? "it did", /renegotiation/i);
+    again.destroy();
+  });
+
   it("drains and closes, also with connections that speak neither", async () => {
     const { server } = await startApi(services, { tls });
     const { port } = server.address;
