@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
+import { sharedCompileCache } from "../support/compile-cache.ts";
 
 const program = new URL("../../src/bin/fairlead.ts", import.meta.url).pathname;
 const running = new Set<ChildProcess>();
@@ -17,10 +18,10 @@ export interface RunningProgram {
   ended(): Promise<number | string>;
 }
 
-/** Starts the program with nothing in its environment but what is given. `killPrograms` ends what is left. */
+/** Starts the program with nothing in its environment that it knows but what is given. `killPrograms` ends what is left. */
 export function startProgram(args: readonly string[], env: Record<string, string> = {}): RunningProgram {
   const { PATH = "" } = process.env;
-  const child = spawn(process.execPath, [program, ...args], { env: { PATH, ...env } });
+  const child = spawn(process.execPath, [program, ...args], { env: { PATH, ...sharedCompileCache, ...env } });
   running.add(child);
   const written = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {

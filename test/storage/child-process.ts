@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { sharedCompileCache } from "../support/compile-cache.ts";
 
 /** A program of `processes/`, with its lines. */
 export interface Child {
@@ -26,7 +27,8 @@ export function killChildren(): void {
 export function startChild(program: string, args: readonly string[], under: readonly string[] = []): Child {
   const path = fileURLToPath(new URL(`processes/${program}`, import.meta.url));
   const [command = process.execPath, ...rest] = [...under, process.execPath, path, ...args];
-  const child = spawn(command, rest, { stdio: ["pipe", "pipe", "inherit"] });
+  const env = { ...process.env, ...sharedCompileCache };
+  const child = spawn(command, rest, { env, stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.on("error", () => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   running.add(child);

@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { pino } from "pino";
 import { startAgent } from "../../../src/agent/agent.ts";
 import { RemoteEngine } from "./remote-engine.ts";
@@ -41,6 +42,8 @@ const agent = await startAgent({
 });
 await agent.ready;
 await tell({ kind: "online" });
+// It will not end by itself.
+flushCompileCache();
 
 async function tell(news: AgentNews): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();

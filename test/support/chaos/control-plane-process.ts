@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { pino } from "pino";
 import { startControlPlane } from "../../../src/control-plane/control-plane.ts";
 
@@ -43,3 +44,5 @@ const ready: ControlPlaneReady = {
   apiPort: apiAddress.port,
 };
 process.send?.(ready);
+// It will not end by itself.
+flushCompileCache();

@@ -1,20 +1,18 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { sharedCompileCache } from "../compile-cache.ts";
 
 /** A process of the product that is killed and started again. */
 export class Victim {
   readonly #script: string;
   readonly #logPath: string;
-  readonly #environment: NodeJS.ProcessEnv;
   #child: ChildProcess | undefined;
 
   /** `script`: the module to run. `logPath`: where what it says on standard error is added. */
-  constructor(options: { readonly script: string; readonly logPath: string; readonly cacheDir: string }) {
+  constructor(options: { readonly script: string; readonly logPath: string }) {
     this.#script = options.script;
     this.#logPath = options.logPath;
-    // A start takes half as long when the modules need not be compiled again.
-    this.#environment = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: options.cacheDir };
   }
 
   /** Whether it runs. */
@@ -28,7 +26,7 @@ export class Victim {
     const child = fork(this.#script, [JSON.stringify(settings)], {
       execPath: process.execPath,
       execArgv: [],
-      env: this.#environment,
+      env: { PATH: process.env["PATH"], ...sharedCompileCache },
       stdio: ["ignore", log, log, "ipc"],
     });
     closeSync(log);
@@ -75,6 +73,5 @@ export function processOf(
   return new Victim({
     script: join(root, "test/support/chaos", `${kind}-process.ts`),
     logPath: join(folder, `${name}.log`),
-    cacheDir: join(folder, "compiled"),
   });
 }
