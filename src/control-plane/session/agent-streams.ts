@@ -24,6 +24,7 @@ import { type Disconnect, endCall } from "./end-call.ts";
 import { FrameIntake } from "./frame-intake.ts";
 import { type Handshaken, shakeHands } from "./handshake.ts";
 import type { KeyRotations } from "./key-rotations.ts";
+import { recordPolicyChange } from "./policy-news.ts";
 import type { Reception } from "./reception.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -245,16 +246,23 @@ export class AgentStreams {
 
   #start(session: AgentSession, call: AgentCall, handshaken: Handshaken): void {
     const { traffic, inventory, authorityNews, issuance } = this.#parts;
-    const { hello, facts, wantsCertificate } = handshaken;
+    const { host, hello, facts, wantsCertificate } = handshaken;
     const { hostId, address } = session.identity;
     inventory.resetSnapshot(hostId);
     inventory.setOnline(hostId, true);
     this.#record(EventType.HOST_ONLINE, session, { address });
+    recordPolicyChange(this.#parts.events, session.identity, host.facts.policy, facts.policy);
     this.#observer.opened();
     traffic.opened(session, hello);
     authorityNews?.greet(session, facts.authorities ?? []);
     if (wantsCertificate) issuance?.want(session, certificateWithinMs);
-    new FrameIntake({ ...this.#parts, session, call, eventTurns: this.#eventTurns }).start();
+    new FrameIntake({
+      ...this.#parts,
+      session,
+      call,
+      policy: facts.policy,
+      eventTurns: this.#eventTurns,
+    }).start();
   }
 
   #admit(session: AgentSession): void {

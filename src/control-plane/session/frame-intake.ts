@@ -27,6 +27,7 @@ import { violationsOf } from "../../rpc/message-validator.ts";
 import type { KeyedTurns } from "../../resilience/keyed-turns.ts";
 import { isPlainlyValid } from "../../rpc/plain-validity.ts";
 import { isTime, timestampViolations } from "../../rpc/timestamp-violations.ts";
+import type { HostPolicyRecord } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
@@ -47,6 +48,8 @@ import type { SessionSettings } from "./session-settings.ts";
 export interface IntakeParts {
   readonly session: AgentSession;
   readonly call: AgentCall;
+  /** The host's policy as the agent told it with its hello. */
+  readonly policy: HostPolicyRecord | undefined;
   readonly settings: SessionSettings;
   readonly traffic: CommandTraffic;
   /** Without: new keys are of no interest. */
@@ -95,8 +98,8 @@ export class FrameIntake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    const { session, storage } = parts;
-    this.#policy = new PolicyNews(session, storage.fleet);
+    const { session, storage, policy, events } = parts;
+    this.#policy = new PolicyNews({ session, policy, fleet: storage.fleet, events });
     this.#hostEvents = new HostEventIntake(parts);
     this.#authorities = new LatestWrite(session, "the authorities that an agent trusts", (digests) =>
       storage.fleet.keepAuthorities(session.identity.agentId, session.identity.epoch, digests),

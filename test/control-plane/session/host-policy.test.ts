@@ -48,6 +48,47 @@ describe("what an agent tells of its host's policy", () => {
     assert.equal(await policyInApi(plane), undefined);
   });
 
+  it("policy: another one is an event, told with a frame or with a hello, and the same one is none", async () => {
+    await using plane = await testControlPlane();
+    const agent = await plane.enrolled();
+    const [first, second] = [
+      { digest, summary: ["a", "b"] },
+      { digest: "cd".repeat(32), readOnly: true },
+    ];
+    const told = async () =>
+      (await plane.controlPlane.events.list({ types: [EventType.HOST_POLICY_CHANGED] }, 0, 10)).map(
+        ({ attributes }) => attributes,
+      );
+    agent.send({ hostPolicy: first });
+    await eventually(async () => (await told()).length === 1, "the first is told");
+    agent.send({ hostPolicy: first });
+    agent.send({ hostPolicy: { ...first, problem: "line 1" } });
+    await eventually(async () => (await told()).length === 2, "what is wrong with it is told");
+    const back = await plane.returned(agent, { hostPolicy: { ...first, problem: "line 1" } });
+    const again = await plane.returned(back, { hostPolicy: second });
+    await plane.returned(again);
+    await eventually(async () => (await told()).length >= 4, "the second, and that there is none");
+    assert.deepEqual(await told(), [
+      { digest, rules: "2", previous_rules: "0", read_only: "false" },
+      {
+        digest,
+        previous_digest: digest,
+        rules: "2",
+        previous_rules: "2",
+        read_only: "false",
+        problem: "line 1",
+      },
+      {
+        digest: second.digest,
+        previous_digest: digest,
+        rules: "0",
+        previous_rules: "2",
+        read_only: "true",
+      },
+      { previous_digest: second.digest, rules: "0", previous_rules: "0", read_only: "false" },
+    ]);
+  });
+
   it("policy: an agent that tells of nothing else has one write under way and one waiting", async () => {
     const written: HostPolicyRecord[] = [];
     const { promise: blocked, resolve: release } = Promise.withResolvers<void>();
@@ -57,7 +98,8 @@ describe("what an agent tells of its host's policy", () => {
       return true;
     };
     const session = { identity: { agentId: "a", epoch: 1 }, logger: silentLogger } as unknown as AgentSession;
-    const news = new PolicyNews(session, { keepPolicy });
+    const events = { record: () => undefined };
+    const news = new PolicyNews({ session, policy: undefined, fleet: { keepPolicy }, events });
     for (let index = 0; index < 1000; index += 1) news.take({ digest, summary: [`${index}`] } as HostPolicy);
     release();
     await eventually(() => written.length === 2, "the last one");
