@@ -20,6 +20,7 @@ export { AuthorityService } from "./gen/fairlead/authority/v1/authority_service_
 export { CommandService } from "./gen/fairlead/command/v1/command_service_pb.js";
 export { ContainerService } from "./gen/fairlead/container/v1/container_service_pb.js";
 export { ExecService } from "./gen/fairlead/container/v1/exec_service_pb.js";
+export { FileService } from "./gen/fairlead/container/v1/file_service_pb.js";
 export { LogService } from "./gen/fairlead/container/v1/log_service_pb.js";
 export { StatsService } from "./gen/fairlead/container/v1/stats_service_pb.js";
 export { EventService } from "./gen/fairlead/event/v1/event_service_pb.js";
@@ -65,6 +66,7 @@ export type {
 } from "./gen/fairlead/container/v1/process_pb.js";
 export { OutputStream } from "./gen/fairlead/container/v1/log_pb.js";
 export type { LogMatch, LogRecord } from "./gen/fairlead/container/v1/log_pb.js";
+export type { PathFacts } from "./gen/fairlead/container/v1/path_facts_pb.js";
 export type { ContainerStats, HostStats } from "./gen/fairlead/container/v1/stats_pb.js";
 export type {
   ContainerSample,

@@ -9,6 +9,7 @@ import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { ExecService } from "../gen/fairlead/container/v1/exec_service_pb.js";
+import { FileService } from "../gen/fairlead/container/v1/file_service_pb.js";
 import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
 import { StatsService } from "../gen/fairlead/container/v1/stats_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
@@ -56,6 +57,7 @@ export interface Fairlead extends Disposable {
   /** `exec` carries both ways and needs the protocol "grpc"; `startExec` and `sendExecInput` work with both. */
   readonly processes: Client<typeof ExecService>;
   readonly stats: Client<typeof StatsService>;
+  readonly files: Client<typeof FileService>;
   readonly hosts: Client<typeof HostService>;
   readonly registrationTokens: Client<typeof RegistrationTokenService>;
   readonly apiKeys: Client<typeof ApiKeyService>;
@@ -85,6 +87,7 @@ export function createFairlead(options: FairleadOptions): Fairlead {
     logs: createClient(LogService, transport),
     processes: createClient(ExecService, transport),
     stats: createClient(StatsService, transport),
+    files: createClient(FileService, transport),
     hosts: createClient(HostService, transport),
     registrationTokens: createClient(RegistrationTokenService, transport),
     apiKeys: createClient(ApiKeyService, transport),

@@ -4,6 +4,7 @@ import { AuthorityService } from "../gen/fairlead/authority/v1/authority_service
 import { CommandService } from "../gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../gen/fairlead/container/v1/container_service_pb.js";
 import { ExecService } from "../gen/fairlead/container/v1/exec_service_pb.js";
+import { FileService } from "../gen/fairlead/container/v1/file_service_pb.js";
 import { LogService } from "../gen/fairlead/container/v1/log_service_pb.js";
 import { StatsService } from "../gen/fairlead/container/v1/stats_service_pb.js";
 import { EventService } from "../gen/fairlead/event/v1/event_service_pb.js";
@@ -37,6 +38,7 @@ import { createCommandService } from "./services/command-service.ts";
 import { createContainerService } from "./services/container-service.ts";
 import { createEventService } from "./services/event-service.ts";
 import { createExecService } from "./services/exec-service.ts";
+import { createFileService } from "./services/file-service.ts";
 import { createHostService } from "./services/host-service.ts";
 import { createLogService } from "./services/log-service.ts";
 import { createStatsService } from "./services/stats-service.ts";
@@ -102,6 +104,7 @@ function routes(rooms: Rooms): (router: ConnectRouter) => void {
       .service(LogService, createLogService(rooms))
       .service(ExecService, createExecService(rooms))
       .service(StatsService, createStatsService(rooms))
+      .service(FileService, createFileService(rooms))
       .service(HostService, createHostService(rooms))
       .service(RegistrationTokenService, createRegistrationTokenService(rooms))
       .service(ApiKeyService, createApiKeyService(rooms))

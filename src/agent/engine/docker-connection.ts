@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { Socket } from "node:net";
-import { addAbortSignal } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import Docker from "dockerode";
 import { FleetError } from "../../domain/errors.ts";
 import { linkSignal } from "../../resilience/signals.ts";
@@ -10,13 +10,15 @@ import type { DockerEndpoint } from "./docker-endpoint.ts";
 
 /** One call of the engine's API. */
 export interface DockerCall {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   /** Begins with a slash; parts that others chose are already encoded. */
   readonly path: string;
   /** What is undefined is left out. */
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON, with POST only. */
   readonly body?: object;
+  /** Sent as it is, as fast as the engine takes it. */
+  readonly upload?: Readable;
 }
 
 /** What the engine answered: 2xx, or 304 for "it was so already". */
@@ -98,6 +100,33 @@ export class DockerConnection {
     });
   }
 
+  /** Calls, and resolves to the head of the answer. */
+  async head(call: DockerCall, signal: AbortSignal): Promise<IncomingMessage["headers"]> {
+    const response = await this.open(call, signal);
+    response.destroy();
+    return response.headers;
+  }
+
+  /**
+   * Calls with a body that is sent as it comes. When that breaks off, the call is cut, so that the engine takes no part for the whole, and it
+   * rejects with what the body threw. However it ends, the body is asked to return.
+   */
+  async upload(
+    call: DockerCall,
+    chunks: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<DockerAnswer> {
+    const upload = Readable.from(chunks, { objectMode: false });
+    const sending = linkSignal(signal);
+    upload.once("error", (error) => sending.abort(error));
+    try {
+      return await this.request({ ...call, upload }, sending.signal);
+    } finally {
+      sending.release();
+      upload.destroy();
+    }
+  }
+
   /**
    * Calls, and takes the connection over for whatever both sides then send. The signal covers the call only. Whoever gets
    * the socket destroys it; an error of it is never unhandled, and is seen by its reader.
@@ -132,7 +161,7 @@ export class DockerConnection {
       signal.throwIfAborted();
       throw error instanceof FleetError
         ? error
-        : failureFromBrokenCall(error, call.method !== "GET", this.address);
+        : failureFromBrokenCall(error, !["GET", "HEAD"].includes(call.method), this.address);
     }
   }
 
@@ -161,6 +190,7 @@ export class DockerConnection {
       hijack,
       // Without it dockerode would send an empty body in chunks, whose end the process could get as its first input.
       ...(hijack && call.body === undefined && { file: Buffer.alloc(0) }),
+      ...(call.upload && { file: call.upload }),
     };
     return new Promise((resolve, reject) => {
       this.#transport.dial(options, (error, response) => {

@@ -11,6 +11,8 @@ import type { DockerEndpoint } from "./docker-endpoint.ts";
 import { watchContainers } from "./docker-watch.ts";
 import { factsFromDocker } from "./docker-facts.ts";
 import type { DockerInfo, DockerInspection, DockerStats } from "./docker-json.ts";
+import { archiveOf, factsFromHead } from "./docker-files.ts";
+import type { EngineArchive, EnginePathFacts, UnpackOptions } from "./engine-files.ts";
 import { usageFromDocker } from "./docker-usage.ts";
 import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import { readHostUsage } from "./host-usage.ts";
@@ -201,6 +203,46 @@ export class DockerEngine implements Engine {
 
   attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
     return attach(this.#connection, this.#inspectorOf(container), options, signal);
+  }
+
+  async statPath(container: string, path: string, signal: AbortSignal): Promise<EnginePathFacts> {
+    try {
+      const headers = await this.#connection.head(
+        { method: "HEAD", path: pathOf(container, "/archive"), query: { path } },
+        signal,
+      );
+      return factsFromHead({ headers });
+    } catch (error) {
+      const isMissing = error instanceof FleetError && error.metadata["engine_status"] === "404";
+      if (!isMissing) throw error;
+      // Without words it says only that one of the two is not there.
+      await this.#inspect(container, signal);
+      throw new FleetError("PATH_NOT_FOUND", `there is no ${JSON.stringify(path)} in container ${container}`);
+    }
+  }
+
+  async getArchive(container: string, path: string, signal: AbortSignal): Promise<EngineArchive> {
+    const response = await this.#named(container, signal, () =>
+      this.#connection.open({ method: "GET", path: pathOf(container, "/archive"), query: { path } }, signal),
+    );
+    const { address } = this.#connection;
+    return { facts: factsFromHead(response), chunks: archiveOf(response, { address, signal }) };
+  }
+
+  async putArchive(
+    container: string,
+    path: string,
+    chunks: AsyncIterable<Uint8Array>,
+    { copyOwners, allowOverwriteKind }: UnpackOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const query = {
+      path,
+      ...(copyOwners && { copyUIDGID: true }),
+      ...(!allowOverwriteKind && { noOverwriteDirNonDir: true }),
+    };
+    const call = { method: "PUT", path: pathOf(container, "/archive"), query } as const;
+    await this.#connection.upload(call, chunks, signal);
   }
 
   async usage(container: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {

@@ -17,6 +17,8 @@ const rules: readonly Rule[] = [
   { words: /is already in use by container/i, reason: "NAME_IN_USE" },
   { status: 404, words: /no such container/i, reason: "CONTAINER_NOT_FOUND" },
   { status: 404, words: /no such image/i, reason: "IMAGE_NOT_FOUND" },
+  { status: 404, words: /could not find the file|no such file or directory/i, reason: "PATH_NOT_FOUND" },
+  { words: /is marked read-only/i, reason: "CONFLICT" },
   // A network that is gone, for a container that needs it.
   { status: 404, words: /network .*not found/i, reason: "CONFLICT" },
   { words: /does not support signal|invalid signal/i, reason: "INVALID_ARGUMENT" },

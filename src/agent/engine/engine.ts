@@ -5,6 +5,7 @@ import type { ContainerSchema } from "../../gen/fairlead/container/v1/container_
 import type { ContainerUpdate } from "../../gen/fairlead/container/v1/container_update_pb.js";
 import type { FilesystemChange_Kind } from "../../gen/fairlead/container/v1/filesystem_change_pb.js";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
+import type { EngineArchive, EnginePathFacts, UnpackOptions } from "./engine-files.ts";
 import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 
@@ -121,6 +122,21 @@ export interface Engine {
    * missed. The signal covers the start only.
    */
   attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess>;
+  /** What is at a path in a container, running or not. A link is not followed. Rejects with `PATH_NOT_FOUND`, as do those below. */
+  statPath(container: string, path: string, signal: AbortSignal): Promise<EnginePathFacts>;
+  /** Packs what is at a path; with "/." at its end what is in the folder. The signal covers all of the reading. */
+  getArchive(container: string, path: string, signal: AbortSignal): Promise<EngineArchive>;
+  /**
+   * Unpacks an archive into a folder of a container. When the archive throws, this rejects with that, and the engine is told that the archive is
+   * not whole; what was unpacked by then stays.
+   */
+  putArchive(
+    container: string,
+    path: string,
+    chunks: AsyncIterable<Uint8Array>,
+    options: UnpackOptions,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** What a container has used up to now; undefined when it does not run. Rates are the difference of two readings. */
   usage(container: string, signal: AbortSignal): Promise<ContainerUsage | undefined>;
   /** What the host has used up to now. Where the engine is on another machine than the agent, it is the agent's machine that is told of. */

@@ -4,6 +4,7 @@ import { MountSpec_Type } from "../../gen/fairlead/container/v1/container_spec_p
 import { createOptionsFromSpec, portKey } from "./docker-create-options.ts";
 import type { DockerHostConfig, DockerInspection, DockerPortBinding } from "./docker-json.ts";
 import { SimulatedConsole } from "./simulated-console.ts";
+import { SimulatedDisk } from "./simulated-disk.ts";
 import type { SimulatedExec } from "./simulated-exec.ts";
 import { SimulatedFiles } from "./simulated-files.ts";
 import type { SimulatedImage } from "./simulated-images.ts";
@@ -28,6 +29,7 @@ export class SimulatedContainer {
   /** The processes that were started in it besides its own. */
   readonly execs = new Set<SimulatedExec>();
   readonly files = new SimulatedFiles();
+  #disk: SimulatedDisk | undefined;
   name: string;
   /** The process, while there is one. */
   run: SimulatedRun | undefined;
@@ -67,6 +69,12 @@ export class SimulatedContainer {
       HOSTNAME: spec.hostname || id.slice(0, 12),
       ...spec.environment,
     };
+  }
+
+  /** What is on its disk. Made when it is first asked for: few are. */
+  get disk(): SimulatedDisk {
+    this.#disk ??= new SimulatedDisk(this.id, this.origin.createTime, (path) => this.files.touch(path));
+    return this.#disk;
   }
 
   get id(): string {

@@ -15,6 +15,7 @@ import type {
   EngineProcesses,
 } from "./engine.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
+import type { EngineArchive, EnginePathFacts, UnpackOptions } from "./engine-files.ts";
 import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import { simulatedHostUsage, simulatedMachine, simulatedUsage } from "./simulated-usage.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
@@ -105,7 +106,7 @@ export class SimulatedEngine implements Engine {
   }
 
   /** How many streams are open now, without those of events. For tests that look whether something is left. */
-  get open(): { readonly logs: number; readonly processes: number } {
+  get open(): { readonly logs: number; readonly processes: number; readonly archives: number } {
     return this.#host.open;
   }
 
@@ -321,6 +322,29 @@ export class SimulatedEngine implements Engine {
   async attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
     await this.#arrive(signal);
     return this.#host.attach(this.#host.containers.find(container), options);
+  }
+
+  async statPath(container: string, path: string, signal: AbortSignal): Promise<EnginePathFacts> {
+    await this.#arrive(signal);
+    return this.#host.containers.find(container).disk.facts(path);
+  }
+
+  async getArchive(container: string, path: string, signal: AbortSignal): Promise<EngineArchive> {
+    await this.#arrive(signal);
+    const { disk } = this.#host.containers.find(container);
+    return { facts: disk.facts(path), chunks: this.#host.streamed(disk.pack(path), signal) };
+  }
+
+  async putArchive(
+    container: string,
+    path: string,
+    chunks: AsyncIterable<Uint8Array>,
+    options: UnpackOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#arrive(signal);
+    const { disk } = this.#host.containers.find(container);
+    await disk.unpack(path, chunks, options);
   }
 
   async usage(container: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {

@@ -33,6 +33,7 @@ export class SimulatedHost {
   readonly #networks: ReadonlySet<string>;
   #breaks = 0;
   #openLogs = 0;
+  #openArchives = 0;
   readonly #openProcesses = new Set<EngineProcess>();
 
   constructor(options: {
@@ -49,8 +50,8 @@ export class SimulatedHost {
   }
 
   /** The streams that are open now, without those of events. */
-  get open(): { readonly logs: number; readonly processes: number } {
-    return { logs: this.#openLogs, processes: this.#openProcesses.size };
+  get open(): { readonly logs: number; readonly processes: number; readonly archives: number } {
+    return { logs: this.#openLogs, processes: this.#openProcesses.size, archives: this.#openArchives };
   }
 
   /** Throws what Docker would say to the same request. */
@@ -181,6 +182,23 @@ export class SimulatedHost {
       yield* readSimulatedLog(subject, query, this.#clock, signal);
     } finally {
       this.#openLogs -= 1;
+    }
+  }
+
+  /** The same pieces as the engine would send them: until it stops, or the signal aborts. */
+  async *streamed(pieces: Iterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const before = this.#breaks;
+    this.#openArchives += 1;
+    try {
+      for (const piece of pieces) {
+        signal.throwIfAborted();
+        if (this.#breaks !== before) {
+          throw new FleetError("ENGINE_UNAVAILABLE", "the simulated engine ended its answer in the middle");
+        }
+        yield piece;
+      }
+    } finally {
+      this.#openArchives -= 1;
     }
   }
 

@@ -24,6 +24,10 @@ const harmful: Readonly<Record<OperationCase, boolean>> = {
   openLogs: false,
   openProcess: false,
   openStats: false,
+  statPath: false,
+  copyOut: false,
+  // What is written into it may be its program.
+  copyIn: true,
 };
 
 /** Whether an operation is refused for a protected container. */

@@ -36,6 +36,9 @@ const operationsOn = (container: string): Readonly<Record<OperationCase, Operati
   listProcesses: { case: "listProcesses", value: { container } },
   listChanges: { case: "listChanges", value: { container } },
   openLogs: { case: "openLogs", value: { ticket: new Uint8Array(32), container } },
+  statPath: { case: "statPath", value: { container, path: "/" } },
+  copyOut: { case: "copyOut", value: { ticket: new Uint8Array(32), container, path: "/" } },
+  copyIn: { case: "copyIn", value: { ticket: new Uint8Array(32), container, path: "/" } },
   openStats: { case: "openStats", value: { ticket: new Uint8Array(32), containers: [container] } },
 });
 

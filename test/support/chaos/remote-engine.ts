@@ -9,6 +9,7 @@ import type {
   EngineNotice,
   EngineProcesses,
 } from "../../../src/agent/engine/engine.ts";
+import type { EngineArchive, EnginePathFacts } from "../../../src/agent/engine/engine-files.ts";
 import type { HostUsage } from "../../../src/agent/engine/engine-usage.ts";
 import type { EngineProcess, LogRecord } from "../../../src/agent/engine/engine-streams.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
@@ -126,6 +127,18 @@ export class RemoteEngine implements Engine {
   /** Its socket carries commands and events alone. */
   logs(): AsyncIterable<LogRecord> {
     throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no logs");
+  }
+
+  async statPath(): Promise<EnginePathFacts> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no files");
+  }
+
+  async getArchive(): Promise<EngineArchive> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no files");
+  }
+
+  async putArchive(): Promise<void> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no files");
   }
 
   async usage(): Promise<undefined> {

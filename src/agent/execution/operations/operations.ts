@@ -4,6 +4,8 @@ import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb
 import { FleetError } from "../../../domain/errors.ts";
 import type { OperationCase } from "../../../rpc/operation-traits.ts";
 import type { EngineChange } from "../../engine/engine.ts";
+import { copyIn } from "../files/copy-in.ts";
+import { copyOut } from "../files/copy-out.ts";
 import { openLogs } from "../logs/open-logs.ts";
 import { openProcess } from "../processes/open-process.ts";
 import { openStats } from "../stats/open-stats.ts";
@@ -104,7 +106,18 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
   openLogs,
 
   openProcess,
+
   openStats,
+
+  copyOut,
+
+  copyIn,
+
+  async statPath({ container, path }, context) {
+    const { id } = await context.find(container);
+    const value = await context.rooms.engine.statPath(id, path, context.signal);
+    return { detail: { case: "path", value } };
+  },
 };
 
 /**
