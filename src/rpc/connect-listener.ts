@@ -39,6 +39,7 @@ export function createConnectListener(
   return (request, response) => {
     const handler = handlers.get(pathOf(request));
     if (handler === undefined) {
+      endLateBody(undefined, request, parts.patience.requestMs);
       otherwise(request, response);
       return;
     }
@@ -82,6 +83,7 @@ async function serve(
   if (admitted.kind === "refused") {
     values.set(refusalKey, { reason: admitted.reason });
     universal = withoutBody(universal);
+    endLateBody(undefined, request, patience.requestMs);
   } else {
     void closed.then(admitted.leave);
     endLateBody(handler.method, request, patience.requestMs);

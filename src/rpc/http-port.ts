@@ -75,11 +75,11 @@ const socketOptions = {
   keepAliveInitialDelay: 30_000,
 };
 
-function http1Limits({ headMs, requestMs, idleMs }: HttpPatience) {
+function http1Limits({ headMs, idleMs }: HttpPatience) {
   return {
     headersTimeout: headMs,
-    // For a whole request, not for its response: streams from the server live as long as they like.
-    requestTimeout: requestMs,
+    // How long a whole request may take depends on what it is for: `endLateBody` sees to it.
+    requestTimeout: 0,
     connectionsCheckingInterval: Math.min(5_000, headMs),
     keepAliveTimeout: idleMs,
     maxHeaderSize: 16 * 1024,

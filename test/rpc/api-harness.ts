@@ -6,6 +6,7 @@ import { pino } from "pino";
 import type { Logger } from "pino";
 import { Role } from "../../src/gen/fairlead/access/v1/role_pb.js";
 import { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
+import { FileService } from "../../src/gen/fairlead/container/v1/file_service_pb.js";
 import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { type ApiServer, type ApiServerOptions, startApiServer } from "../../src/rpc/api-server.ts";
@@ -13,6 +14,7 @@ import { HealthStates } from "../../src/rpc/health.ts";
 
 export interface Services {
   readonly hosts?: Partial<ServiceImpl<typeof HostService>>;
+  readonly files?: Partial<ServiceImpl<typeof FileService>>;
   readonly events?: Partial<ServiceImpl<typeof EventService>>;
   readonly containers?: Partial<ServiceImpl<typeof ContainerService>>;
 }
@@ -43,6 +45,7 @@ export async function startApi(
     routes(router) {
       router.service(HostService, services.hosts ?? {});
       router.service(EventService, services.events ?? {});
+      router.service(FileService, services.files ?? {});
       router.service(ContainerService, services.containers ?? {});
     },
     ...options,

@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { CertificateAuthority } from "../../src/control-plane/certificates/certificate-authority.ts";
 import { ChangingTls } from "../../src/control-plane/certificates/tls-identity.ts";
+import { FileService } from "../../src/gen/fairlead/container/v1/file_service_pb.js";
 import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { systemClock } from "../../src/resilience/clock.ts";
@@ -41,6 +42,13 @@ async function dial(api: ApiUnderTest): Promise<Socket> {
   socket.on("error", () => undefined);
   await once(socket, "connect");
   return socket;
+}
+
+async function* slowly() {
+  for (let piece = 0; piece < 4; piece += 1) {
+    await delay(150);
+    yield { message: { case: "archive", value: new Uint8Array(10) } } as const;
+  }
 }
 
 async function stillServes(api: ApiUnderTest): Promise<void> {
@@ -286,6 +294,37 @@ describe("hostile clients", () => {
     await eventually(() => api.server.connectionCount === 0, "it is let go");
     socket.destroy();
   });
+
+  it("V09 HTTP/1.1: ends a request for nothing whose body does not come", async () => {
+    const api = await start({ patience: { requestMs: 300, headMs: 200 } });
+    const socket = await dial(api);
+    socket.write("POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{");
+    socket.resume();
+    await eventually(() => api.server.connectionCount === 1, "it is connected");
+    await eventually(() => api.server.connectionCount === 0, "it is let go");
+    socket.destroy();
+  });
+
+  for (const name of ["Connect over HTTP/1.1", "gRPC over HTTP/2"]) {
+    it(`${name}: a stream from the caller may take longer than a request`, async () => {
+      const taken: number[] = [];
+      const api = await startApi(
+        {
+          files: {
+            async copyTo(requests) {
+              for await (const { message } of requests) {
+                if (message.case === "archive") taken.push(message.value.length);
+              }
+              return { archiveBytes: BigInt(taken.length) };
+            },
+          },
+        },
+        { patience: { requestMs: 200, headMs: 100, slowClientMs: 5_000 } },
+      );
+      const client = clientOf(FileService, (transports[name] ?? assert.fail())(api.url));
+      assert.equal(Number((await client.copyTo(slowly())).archiveBytes), 4);
+    });
+  }
 
   it("HTTP/1.1 and HTTP/2: a call that waits longer than a client may be slow is left alone", async () => {
     const answered = Promise.withResolvers<void>();

@@ -3,6 +3,7 @@ import { contentTests } from "./engine-content-tests.ts";
 import { eventTests } from "./engine-event-tests.ts";
 import { execTests } from "./engine-exec-tests.ts";
 import { type EngineHarness, EngineKit } from "./engine-kit.ts";
+import { fileTests } from "./engine-file-tests.ts";
 import { logTests } from "./engine-log-tests.ts";
 import { observationTests } from "./engine-observation-tests.ts";
 import { operationTests } from "./engine-operation-tests.ts";
@@ -35,6 +36,7 @@ export function describeEngine(
     eventTests(kit);
     if (!withoutStreams) {
       usageTests(kit);
+      fileTests(kit);
       logTests(kit);
       execTests(kit);
       attachTests(kit);

@@ -3,6 +3,7 @@ import { commandTests } from "./fleet-command-tests.ts";
 import type { MakeFleetEngine } from "./fleet-engine.ts";
 import { eventTests } from "./fleet-event-tests.ts";
 import { FleetKit } from "./fleet-kit.ts";
+import { fileTests } from "./fleet-file-tests.ts";
 import { listTests } from "./fleet-list-tests.ts";
 import { execTests } from "./fleet-exec-tests.ts";
 import { logTests } from "./fleet-log-tests.ts";
@@ -32,6 +33,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
       logTests(kit);
       execTests(kit);
       statsTests(kit);
+      fileTests(kit);
       eventTests(kit);
       commandLineTests(kit);
       sessionTests(kit);

@@ -12,7 +12,7 @@ describeEngine("agent/engine: the simulated engine", async () => {
     network: "second-network",
     labels: {},
     uniqueName: () => `simulated-${(lastNumber += 1)}`,
-    openStreams: () => engine.open.logs + engine.open.processes,
+    openStreams: () => engine.open.logs + engine.open.processes + engine.open.archives,
     processesOf: async (container) => engine.processesOf(container),
     dispose: () => engine.close(),
   };
