@@ -4,6 +4,7 @@ import { createEnvironment } from "../cli/environment.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { addAgentCommand } from "./agent.ts";
 import { addServeCommand } from "./serve.ts";
+import { ownTerminal, standardInput } from "./terminal.ts";
 import { addUpCommand } from "./up.ts";
 
 /** How long what is still open after the end of a command may keep the process. */
@@ -23,6 +24,8 @@ const exitCode = await runCli(
     env: process.env,
     stdout: process.stdout,
     stderr: process.stderr,
+    stdin: standardInput,
+    terminal: ownTerminal(),
     isTTY: process.stdout.isTTY,
     isErrorTTY: process.stderr.isTTY,
     columns: process.stdout.columns,

@@ -87,9 +87,9 @@ export function containerSpecFrom(
   };
 }
 
-// Those of -e win over those of files, as with docker.
-function environmentOf(
-  { envFile = [], env = [] }: SpecOptions,
+/** The variables of -e and of files, those of -e first, as with docker. One without a value is taken from `surroundings`. */
+export function environmentOf(
+  { envFile = [], env = [] }: Pick<SpecOptions, "env" | "envFile">,
   surroundings: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
   const entries = [...envFile.flat(), ...env].flatMap(([name, value = surroundings[name]]) =>

@@ -9,11 +9,32 @@ export interface TextOutput {
   off?(event: "drain", listener: () => void): unknown;
 }
 
+/** Where bytes come from. */
+export interface ByteInput {
+  /** What comes, to its end or until the signal aborts; then nothing is read any more. To be called once. */
+  read(signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** A person's terminal. */
+export interface Terminal {
+  /** What is typed comes from it as well. */
+  readonly isInput: boolean;
+  size(): { readonly columns: number; readonly rows: number };
+  /** Whether keys come as they are pressed, Ctrl-C included. */
+  setRaw(raw: boolean): void;
+  /** Calls the listener when its size has changed, until the function that is returned is called. */
+  onResize(listener: () => void): () => void;
+}
+
 /** All that a command line sees of its surroundings. Only `src/bin` makes one of a real process. */
 export interface Environment {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: TextOutput;
   readonly stderr: TextOutput;
+  /** Undefined: nothing can be typed or piped in. */
+  readonly stdin?: ByteInput;
+  /** Undefined: standard output is none. */
+  readonly terminal?: Terminal | undefined;
   /** Standard output is a terminal. */
   readonly isTTY: boolean;
   /** Standard error is a terminal. */

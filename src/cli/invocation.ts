@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import { createFairlead } from "../client/create-fairlead.ts";
-import type { Fairlead } from "../client/create-fairlead.ts";
+import type { Fairlead, FairleadOptions } from "../client/create-fairlead.ts";
 import { findAuthority } from "./authority-file.ts";
 import { wantsColours } from "./environment.ts";
 import type { Environment } from "./environment.ts";
@@ -31,7 +31,10 @@ export class Invocation {
   readonly environment: Environment;
   readonly json: boolean;
   readonly paint: Paint;
+  readonly #access: FairleadOptions;
+  #duplex: Fairlead | undefined;
   #failed = false;
+  #exitCode = 0;
 
   /** Throws `INVALID_ARGUMENT` when the server's address is none, or a key file cannot be used. To be closed. */
   constructor(environment: Environment, options: ClientOptions) {
@@ -40,7 +43,7 @@ export class Invocation {
     this.environment = environment;
     this.json = options.json ?? false;
     this.paint = createPaint(wantsColours(environment));
-    this.client = createFairlead({
+    this.#access = {
       server,
       ...(apiKey === undefined ? {} : { apiKey }),
       ...(ca === undefined ? {} : { ca }),
@@ -48,7 +51,14 @@ export class Invocation {
       ...(known === undefined || ca !== known
         ? {}
         : { onSuccessor: (to) => this.#renew(options, known, to) }),
-    });
+    };
+    this.client = createFairlead(this.#access);
+  }
+
+  /** A client for calls that stream both ways, which need HTTP/2. */
+  get duplex(): Fairlead {
+    this.#duplex ??= createFairlead({ ...this.#access, protocol: "grpc" });
+    return this.#duplex;
   }
 
   /** The signal for every call: it aborts when the person wants an end. */
@@ -61,9 +71,14 @@ export class Invocation {
     return wantsColours(this.environment) ? styleText(name, text, { validateStream: false }) : text;
   }
 
-  /** Whether something was reported with `fail`. */
-  get failed(): boolean {
-    return this.#failed;
+  /** The exit code that the process shall have: as `endWith` says, else 1 when something was reported with `fail`. */
+  get exitCode(): number {
+    return this.#exitCode === 0 && this.#failed ? 1 : this.#exitCode;
+  }
+
+  /** The line ends as something else did. */
+  endWith(exitCode: number): void {
+    this.#exitCode = exitCode;
   }
 
   /** Writes text that is escaped already. */
@@ -105,6 +120,7 @@ export class Invocation {
   /** Closes the connections. */
   close(): void {
     this.client.close();
+    this.#duplex?.close();
   }
 }
 
@@ -152,7 +168,7 @@ export function clientAction<Options>(line: CommandLine, work: Work<Options>) {
     const invocation = new Invocation(line.environment, options);
     try {
       await work(invocation, options, command.args);
-      line.setExitCode(invocation.failed ? 1 : 0);
+      line.setExitCode(invocation.exitCode);
     } finally {
       invocation.close();
     }

@@ -16,10 +16,12 @@ import { addEventsCommand } from "./commands/events.ts";
 import { addHostsCommand } from "./commands/hosts.ts";
 import { addInspectCommand } from "./commands/inspect.ts";
 import { addKeysCommand } from "./commands/keys.ts";
+import { addExecCommand } from "./commands/exec.ts";
 import { addLogsCommand } from "./commands/logs.ts";
 import { addPsCommand } from "./commands/ps.ts";
 import { addRenameCommand } from "./commands/rename.ts";
 import { addStatsCommand } from "./commands/stats.ts";
+import { addRunCommand } from "./commands/run.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { addTopCommand } from "./commands/top.ts";
 import { addUpdateCommand } from "./commands/update.ts";
@@ -48,6 +50,7 @@ const interrupted = 130;
 
 const clientCommands: readonly AddCommand[] = [
   addPsCommand,
+  addRunCommand,
   addCreateCommand,
   addStartCommand,
   addStopCommand,
@@ -63,6 +66,7 @@ const clientCommands: readonly AddCommand[] = [
   addDiffCommand,
   addLogsCommand,
   addStatsCommand,
+  addExecCommand,
 ];
 const fleetCommands: readonly AddCommand[] = [
   addHostsCommand,
@@ -170,6 +174,7 @@ Examples:
   fairlead stop web                    wherever "web" is
   fairlead create --start --name web nginx
   fairlead logs -f web                 what it writes
+  fairlead exec -it web sh             a shell in it
   fairlead events --follow             what happens
 
 Settings: FAIRLEAD_SERVER, FAIRLEAD_API_KEY, FAIRLEAD_KEY_FILE, FAIRLEAD_DATA, FAIRLEAD_TOKEN, NO_COLOR.

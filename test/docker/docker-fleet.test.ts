@@ -10,10 +10,14 @@ import { dockerFleetEngine, type FleetEngine } from "../support/fleet-engine.ts"
 import { describeFleet } from "../support/fleet-suite.ts";
 import { startPrivateEngine } from "../support/private-engine.ts";
 
-describeFleet("docker: a fleet on a real engine", async (context, use) => {
-  await requireDocker(context);
-  return use === "lasting" ? sharedEngine() : breakableEngine(context);
-});
+describeFleet(
+  "docker: a fleet on a real engine",
+  async (context, use) => {
+    await requireDocker(context);
+    return use === "lasting" ? sharedEngine() : breakableEngine(context);
+  },
+  { hasShell: true },
+);
 
 /** The machine's own engine is no test's to stop. */
 async function refuse(): Promise<never> {

@@ -9,12 +9,13 @@ import { execTests } from "./fleet-exec-tests.ts";
 import { logTests } from "./fleet-log-tests.ts";
 import { operationTests } from "./fleet-operation-tests.ts";
 import { outageTests } from "./fleet-outage-tests.ts";
+import { terminalTests } from "./fleet-terminal-tests.ts";
 import { sessionTests } from "./fleet-session-tests.ts";
 import { statsTests } from "./fleet-stats-tests.ts";
 import { unaryTests } from "./fleet-unary-tests.ts";
 
 /** The suite that a fleet passes on every engine: control plane, agents and engine as they are, seen through the API. */
-export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
+export function describeFleet(name: string, makeEngine: MakeFleetEngine, { hasShell = false } = {}): void {
   describe(name, function () {
     this.timeout(20_000);
     this.slow(5_000);
@@ -34,6 +35,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine): void {
       execTests(kit);
       statsTests(kit);
       fileTests(kit);
+      describe("in a terminal", () => terminalTests(kit, hasShell));
       eventTests(kit);
       commandLineTests(kit);
       sessionTests(kit);
