@@ -19,6 +19,7 @@ import { IdentityFile } from "./identity/identity-file.ts";
 import { TrustStore } from "./identity/trust-store.ts";
 import { ContainerMirror } from "./inventory/container-mirror.ts";
 import { EngineFollower } from "./inventory/engine-follower.ts";
+import { EventCauses } from "./inventory/event-causes.ts";
 import { EventPosition } from "./inventory/event-position.ts";
 import { HostEventQueue } from "./inventory/host-event-queue.ts";
 import { channelCredentials } from "./session/channel-credentials.ts";
@@ -177,13 +178,27 @@ async function roomsFrom(
     onTaken: (timeNs) => position.taken(timeNs),
     logger,
   });
+  const causes = new EventCauses(clock);
+  // Taken before any session: what is in the middle now was left there by an earlier process.
+  const left = journal.running();
   const protection = new SelfProtection(config.ownContainerId ?? (await findOwnContainerId()));
   const complete = (container: EngineContainer): EngineContainer => ({
     ...container,
     protected: protection.covers(container),
     observedTime: timestampFromMs(clock.now()),
   });
-  const follower = new EngineFollower({ engine, mirror, events, position, complete, clock, random, logger });
+  const follower = new EngineFollower({
+    engine,
+    mirror,
+    events,
+    causes,
+    nothingLeft: left.length === 0,
+    position,
+    complete,
+    clock,
+    random,
+    logger,
+  });
   const timers = new TimerWheel();
   const streams = new DataStreams({
     server: config.server,
@@ -193,9 +208,7 @@ async function roomsFrom(
     maxStreams: limits.streams,
     logger,
   });
-  const rooms = { engine, clock, mirror, protection, policy, complete, streams };
-  // Taken before any session: what is in the middle now was left there by an earlier process.
-  const left = journal.running();
+  const rooms = { engine, clock, mirror, causes, protection, policy, complete, streams };
   const executor = new Executor({ rooms, journal, clock, timers, limits, logger });
   const ownLogger = logger.child({ agent_id: identity.agentId });
   const tell = (commandId: string, result: Uint8Array) => executor.tell(commandId, result);

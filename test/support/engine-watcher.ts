@@ -70,7 +70,7 @@ export class EngineWatcher {
     for await (const notice of engine.watch(this.#stop.signal, sinceNs)) {
       if (notice.kind === "listening") {
         listening();
-      } else {
+      } else if (notice.kind === "event") {
         this.#events.push(notice.event);
         this.#wake.resolve();
         this.#wake = Promise.withResolvers<void>();

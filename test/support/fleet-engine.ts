@@ -23,6 +23,9 @@ export interface FleetEngine {
   readonly byHand: {
     create(name: string, labels?: Readonly<Record<string, string>>): Promise<string>;
     start(container: string): Promise<void>;
+    restart(container: string): Promise<void>;
+    /** With SIGKILL. */
+    kill(container: string): Promise<void>;
     /** With force. */
     remove(container: string): Promise<void>;
   };
@@ -67,6 +70,12 @@ export function simulatedFleetEngine(
         engine.createContainer(name, sleepingSpec({ ...labels, ...more }), neverAborted),
       async start(container) {
         await engine.startContainer(container, neverAborted);
+      },
+      async restart(container) {
+        await engine.restartContainer(container, 0, neverAborted);
+      },
+      async kill(container) {
+        await engine.killContainer(container, "SIGKILL", neverAborted);
       },
       async remove(container) {
         await engine.removeContainer(container, { force: true, removeVolumes: true }, neverAborted);
@@ -118,6 +127,12 @@ export function dockerFleetEngine(
       },
       async start(container) {
         await docker.getContainer(container).start();
+      },
+      async restart(container) {
+        await docker.getContainer(container).restart({ t: 0 });
+      },
+      async kill(container) {
+        await docker.getContainer(container).kill();
       },
       async remove(container) {
         await docker.getContainer(container).remove({ force: true, v: true });

@@ -2,10 +2,10 @@ import { ContainerAction } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import { FleetError } from "../../domain/errors.ts";
 import { cut } from "./container-bounds.ts";
 import type { DockerEvent } from "./docker-json.ts";
-import type { EngineEvent } from "./engine.ts";
+import type { EngineEvent, EngineNotice } from "./engine.ts";
 
 /**
- * The words of Docker that are facts of ours. The others say how a fact came about (`kill` and `stop` come with the `die`
+ * The words of Docker that are facts of ours. The others say how a fact came about (`kill`, which says that somebody asked for the end, and `stop` come with the `die`
  * that counts, `restart` with a `die` and a `start`) or change nothing (`exec_start`, `attach`, `top` and so on).
  */
 const actions = new Map<string, ContainerAction>([
@@ -43,13 +43,20 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<st
 }
 
 /** What a line of Docker's event stream means. Undefined: nothing to us. Throws a SyntaxError when it is no JSON. */
-export function eventFromLine(line: string): EngineEvent | undefined {
+export function noticeFromLine(line: string): EngineNotice | undefined {
   const event = JSON.parse(line, withExactTime) as DockerEvent | null;
-  const action = actions.get(event?.Action ?? "");
   const containerId = event?.Actor?.ID;
-  if (action === undefined || !containerId || event?.Type !== "container") {
+  if (!containerId || event?.Type !== "container") {
     return undefined;
   }
+  if (event.Action === "kill") {
+    return { kind: "asked", containerId, timeNs: event.timeNano ?? 0n };
+  }
+  const action = actions.get(event.Action ?? "");
+  return action === undefined ? undefined : { kind: "event", event: eventFrom(event, action, containerId) };
+}
+
+function eventFrom(event: DockerEvent, action: ContainerAction, containerId: string): EngineEvent {
   const attributes = event.Actor?.Attributes ?? {};
   return {
     action,

@@ -3,9 +3,9 @@ import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { DockerConnection } from "./docker-connection.ts";
 import { failureFromBrokenCall } from "./docker-errors.ts";
-import { eventFromLine, linesOf } from "./docker-events.ts";
+import { linesOf, noticeFromLine } from "./docker-events.ts";
 import type { DockerInfo } from "./docker-json.ts";
-import type { EngineEvent, EngineNotice } from "./engine.ts";
+import type { EngineNotice } from "./engine.ts";
 import { type Moment, momentFromRfc3339 } from "./rfc3339.ts";
 
 /** What to watch, and from when on. */
@@ -34,9 +34,9 @@ export async function* watchContainers(
     response = await openEvents(connection, fromNs, signal);
     yield { kind: "listening", timeNs };
     for await (const line of linesOf(response)) {
-      const event = understood(line, logger);
-      if (event !== undefined) {
-        yield { kind: "event", event };
+      const notice = understood(line, logger);
+      if (notice !== undefined) {
+        yield notice;
       }
     }
     signal.throwIfAborted();
@@ -73,9 +73,9 @@ function nanoseconds(moment: Moment | undefined): bigint {
   return moment === undefined ? 0n : moment.seconds * nanosPerSecond + BigInt(moment.nanos);
 }
 
-function understood(line: string, logger: Logger): EngineEvent | undefined {
+function understood(line: string, logger: Logger): EngineNotice | undefined {
   try {
-    return eventFromLine(line);
+    return noticeFromLine(line);
   } catch (error) {
     logger.warn({ err: error }, "ignored a line of the engine's event stream that is no JSON");
     return undefined;

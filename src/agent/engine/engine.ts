@@ -37,7 +37,9 @@ export type EngineNotice =
    * nanoseconds since the epoch; 0: it does not tell.
    */
   | { readonly kind: "listening"; readonly timeNs: bigint }
-  | { readonly kind: "event"; readonly event: EngineEvent };
+  | { readonly kind: "event"; readonly event: EngineEvent }
+  /** Somebody asked the engine to send a signal to a container's main process, to stop it for example. */
+  | { readonly kind: "asked"; readonly containerId: string; readonly timeNs: bigint };
 
 /** What `ps` tells of a container's processes: a value for each title. */
 export interface EngineProcesses {

@@ -205,7 +205,7 @@ export class SimulatedEngine implements Engine {
         `Cannot kill container: ${container}: Container ${found.id} is not running`,
       );
     }
-    found.run.signal(signalNumber);
+    this.#host.signal(found, signalNumber);
     return changed;
   }
 
@@ -256,7 +256,7 @@ export class SimulatedEngine implements Engine {
         `You cannot remove a ${found.status} container ${found.id}. Stop the container before attempting removal or force remove`,
       );
     }
-    found.run?.signal(constants.signals.SIGKILL);
+    this.#host.signal(found, constants.signals.SIGKILL);
     this.#host.remove(found);
     return changed;
   }

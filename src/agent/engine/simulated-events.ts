@@ -9,8 +9,10 @@ const maxPending = 10_000;
 /** So many events are kept for readers that ask for earlier ones; as many as Docker keeps. */
 const maxKept = 256;
 
+type SimulatedNotice = Exclude<EngineNotice, { readonly kind: "listening" }>;
+
 interface Reader {
-  readonly pending: EngineEvent[];
+  readonly pending: SimulatedNotice[];
   broken: boolean;
   wake: () => void;
 }
@@ -19,7 +21,7 @@ interface Reader {
 export class SimulatedEvents {
   readonly #clock: Clock;
   readonly #readers = new Set<Reader>();
-  readonly #kept: EngineEvent[] = [];
+  readonly #kept: { readonly notice: SimulatedNotice; readonly timeNs: bigint }[] = [];
   #lastNs = 0n;
 
   constructor(clock: Clock) {
@@ -28,18 +30,12 @@ export class SimulatedEvents {
 
   /** Tells all readers of what happens now. No two events have the same time. */
   publish(fact: Omit<EngineEvent, "timeNs">): void {
-    this.#lastNs = this.#nextNs();
-    const event = { ...fact, timeNs: this.#lastNs };
-    this.#kept.push(event);
-    if (this.#kept.length > maxKept) this.#kept.shift();
-    for (const reader of this.#readers) {
-      if (reader.pending.length >= maxPending) {
-        reader.broken = true;
-      } else {
-        reader.pending.push(event);
-      }
-      reader.wake();
-    }
+    this.#tell((timeNs) => ({ kind: "event", event: { ...fact, timeNs } }));
+  }
+
+  /** Tells all readers that somebody asks now for a signal to a container. */
+  asked(containerId: string): void {
+    this.#tell((timeNs) => ({ kind: "asked", containerId, timeNs }));
   }
 
   /** Breaks every stream and forgets what happened, as an engine does that stops. */
@@ -53,15 +49,15 @@ export class SimulatedEvents {
 
   /** One more reader, as `Engine.watch` promises. */
   async *follow(signal: AbortSignal, sinceNs?: bigint): AsyncGenerator<EngineNotice> {
-    const pending = sinceNs === undefined ? [] : this.#kept.filter(({ timeNs }) => timeNs >= sinceNs);
-    const reader: Reader = { pending, broken: false, wake: () => {} };
+    const earlier = sinceNs === undefined ? [] : this.#kept.filter(({ timeNs }) => timeNs >= sinceNs);
+    const reader: Reader = { pending: earlier.map(({ notice }) => notice), broken: false, wake: () => {} };
     this.#readers.add(reader);
     try {
       yield { kind: "listening", timeNs: this.#nextNs() };
       while (!signal.aborted) {
-        const event = reader.pending.shift();
-        if (event !== undefined) {
-          yield { kind: "event", event };
+        const notice = reader.pending.shift();
+        if (notice !== undefined) {
+          yield notice;
         } else if (reader.broken) {
           throw new FleetError("ENGINE_UNAVAILABLE", "the simulated engine ended its event stream");
         } else {
@@ -70,6 +66,22 @@ export class SimulatedEvents {
       }
     } finally {
       this.#readers.delete(reader);
+    }
+  }
+
+  #tell(noticeAt: (timeNs: bigint) => SimulatedNotice): void {
+    const timeNs = this.#nextNs();
+    const notice = noticeAt(timeNs);
+    this.#lastNs = timeNs;
+    this.#kept.push({ notice, timeNs });
+    if (this.#kept.length > maxKept) this.#kept.shift();
+    for (const reader of this.#readers) {
+      if (reader.pending.length >= maxPending) {
+        reader.broken = true;
+      } else {
+        reader.pending.push(notice);
+      }
+      reader.wake();
     }
   }
 

@@ -101,8 +101,16 @@ export class SimulatedHost {
     const ownGraceMs =
       stopGracePeriod && Number(stopGracePeriod.seconds) * 1000 + stopGracePeriod.nanos / 1e6;
     const grace = graceMs ?? ownGraceMs ?? defaultGraceMs;
+    this.events.asked(container.id);
     await run.stop(parseSignal(stopSignal || "SIGTERM"), Math.ceil(grace / 1000) * 1000, signal);
     return true;
+  }
+
+  /** Sends a signal to one that may run. */
+  signal(container: SimulatedContainer, signalNumber: number): void {
+    if (container.run === undefined) return;
+    this.events.asked(container.id);
+    container.run.signal(signalNumber);
   }
 
   #died(container: SimulatedContainer, exitCode: number): void {

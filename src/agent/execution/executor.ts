@@ -232,13 +232,18 @@ export class Executor {
     const { clock, rooms } = this.#options;
     const { preconditions } = run;
     const pass = () => this.#fence.pass(run.epoch);
-    const context = new OperationContext(rooms, run.controller.signal, { preconditions, pass });
+    const begin = (containerId: string | undefined) =>
+      rooms.causes.begin(run.commandId, run.operation.case, containerId);
+    const context = new OperationContext(rooms, run.controller.signal, { preconditions, pass, begin });
+    let changed = true;
     try {
       await run.accepted;
       if (run.traits.mutates) await pass();
       run.controller.signal.throwIfAborted();
       run.startedMs = clock.now();
-      return { outcome: await runOperation(run.operation, context) };
+      const outcome = await runOperation(run.operation, context);
+      changed = outcome.changed === true;
+      return { outcome };
     } catch (error) {
       const failure = this.#known(error, run);
       const isBroken = failure.reason === "OUTCOME_UNKNOWN" || failure === run.controller.signal.reason;
@@ -246,6 +251,8 @@ export class Executor {
       if (this.#closed) return undefined;
       const container = context.target?.id ?? run.container;
       return await lookedUp(run.operation, container, failure, { rooms, clock });
+    } finally {
+      context.end(changed);
     }
   }
 

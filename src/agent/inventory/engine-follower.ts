@@ -6,6 +6,7 @@ import { linkSignal } from "../../resilience/signals.ts";
 import type { Engine, EngineContainer, EngineEvent } from "../engine/engine.ts";
 import type { ContainerMirror } from "./container-mirror.ts";
 import { ContainerRefresher } from "./container-refresher.ts";
+import type { EventCause, EventCauses } from "./event-causes.ts";
 import type { EventPosition } from "./event-position.ts";
 import type { HostEventQueue } from "./host-event-queue.ts";
 import { RecentEvents } from "./recent-events.ts";
@@ -15,6 +16,9 @@ export interface EngineFollowerOptions {
   readonly engine: Engine;
   readonly mirror: ContainerMirror;
   readonly events: HostEventQueue;
+  readonly causes: EventCauses;
+  /** Whether no command was under way when an earlier process of the agent ended: then what happened since was none of ours. */
+  readonly nothingLeft: boolean;
   readonly position: Pick<EventPosition, "beganNs" | "takenNs" | "begin">;
   /** Adds what the agent knows beyond the engine: `protected`, `observed_time`. */
   readonly complete: (container: EngineContainer) => EngineContainer;
@@ -44,6 +48,8 @@ export class EngineFollower {
   /** The time of the last event that was seen, by the engine's clock. */
   #seenNs: bigint | undefined;
   #listeningNs = 0n;
+  /** How often the event stream was opened. */
+  #listened = 0;
   #health: EngineHealth = "unknown";
 
   constructor(options: EngineFollowerOptions) {
@@ -95,8 +101,10 @@ export class EngineFollower {
         if (notice.kind === "listening") {
           this.#listening(notice.timeNs);
           listing = this.#list(refresher, following.signal).catch((error: unknown) => following.abort(error));
+        } else if (notice.kind === "asked") {
+          this.#options.causes.asked(notice.containerId);
         } else {
-          this.#take(notice.event, refresher);
+          await this.#take(notice.event, refresher, following.signal);
         }
       }
       following.signal.throwIfAborted();
@@ -119,15 +127,25 @@ export class EngineFollower {
 
   #listening(timeNs: bigint): void {
     this.#listeningNs = timeNs;
+    this.#listened += 1;
     if (this.#sinceNs() === undefined && timeNs > 0n) this.#seenNs = timeNs;
     this.#options.position.begin(timeNs);
   }
 
-  #take(event: EngineEvent, refresher: ContainerRefresher): void {
+  async #take(event: EngineEvent, refresher: ContainerRefresher, signal: AbortSignal): Promise<void> {
     if (!this.#recent.isNew(event)) return;
-    this.#seenNs = event.timeNs;
-    this.#options.events.push({ ...event, caughtUp: event.timeNs < this.#listeningNs });
     refresher.refresh(event.containerId);
+    const cause = await this.#options.causes.causeOf(event, signal);
+    this.#seenNs = event.timeNs;
+    const caughtUp = event.timeNs < this.#listeningNs;
+    this.#options.events.push({ ...event, caughtUp, cause: caughtUp ? this.#lateCause(cause) : cause });
+  }
+
+  // What a command did while nobody listened is told too late to be known for its own: only what happened while there was no agent is
+  // certainly somebody else's.
+  #lateCause(cause: EventCause): EventCause {
+    const isCertain = this.#listened === 1 && this.#options.nothingLeft;
+    return cause.kind === "outside" && !isCertain ? { kind: "none" } : cause;
   }
 
   async #list(refresher: ContainerRefresher, signal: AbortSignal): Promise<void> {

@@ -1,10 +1,12 @@
 import type { Logger } from "pino";
 import type { EngineEvent } from "../engine/engine.ts";
+import type { EventCause } from "./event-causes.ts";
 
 /** A fact from the engine with what the agent knows of it. */
 export interface HostFact extends EngineEvent {
   /** It may have been told before, or is told late. */
   readonly caughtUp: boolean;
+  readonly cause: EventCause;
 }
 
 /** What a queue is made of. */

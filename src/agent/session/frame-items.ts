@@ -75,7 +75,15 @@ export function hostEventItem(fact: HostFact): Uint8Array {
   const { action, caughtUp, containerId, containerName, image, exitCode } = fact;
   const value = { action, containerId, containerName, image, exitCode };
   return frame({
-    hostEvents: [{ eventTime: timestampFromNs(fact.timeNs), event: { case: "container", value }, caughtUp }],
+    hostEvents: [
+      {
+        eventTime: timestampFromNs(fact.timeNs),
+        event: { case: "container", value },
+        caughtUp,
+        commandId: fact.cause.kind === "command" ? fact.cause.commandId : "",
+        fromOutside: fact.cause.kind === "outside",
+      },
+    ],
   });
 }
 

@@ -10,6 +10,7 @@ import type { EventLog } from "../events/event-log.ts";
 import type { EndOfCommand } from "./command-end.ts";
 import type { CommandObserver } from "./command-observer.ts";
 import { LateWrites } from "./late-writes.ts";
+import { RecentCallers } from "./recent-callers.ts";
 
 /** What changes when a command goes on without ending. */
 export type CommandProgress = Pick<CommandRecord, "state"> &
@@ -49,6 +50,7 @@ export class CommandJournal {
   readonly #logger: Logger;
   readonly #open = new Map<string, OpenCommand>();
   readonly #openByAgent = new Map<string, Set<string>>();
+  readonly #recent = new RecentCallers();
   readonly #late: LateWrites;
   readonly #observer: CommandObserver | undefined;
 
@@ -102,6 +104,12 @@ export class CommandJournal {
   /** A command, ended or not. */
   async find(commandId: string): Promise<CommandRecord | undefined> {
     return this.open(commandId) ?? (await this.#storage.commands.get(commandId));
+  }
+
+  /** Who had this agent do a command. Undefined: it is unknown, or another agent's. Rejects with `STORAGE_UNAVAILABLE`. */
+  async callerOf(agentId: string, commandId: string): Promise<string | undefined> {
+    const known = this.open(commandId) ?? this.#recent.get(commandId) ?? (await this.find(commandId));
+    return known?.agentId === agentId ? known.caller : undefined;
   }
 
   /** Which of these commands are known and were for this agent. */
@@ -162,6 +170,7 @@ export class CommandJournal {
       throw error;
     }
     this.#forget(record);
+    this.#recent.add(record);
     this.#observer?.ended(record);
     for (const watcher of open.watchers) watcher.ended(record);
     return true;

@@ -200,6 +200,10 @@ export class Dispatcher implements CommandTraffic {
     return this.#journal.ofAgent(agentId, ended);
   }
 
+  async callerOf(agentId: string, commandId: string): Promise<string | undefined> {
+    return isUuid(commandId) ? this.#journal.callerOf(agentId, commandId) : undefined;
+  }
+
   opened(session: AgentSession, hello: Hello): void {
     this.#circuits.encourage(session.identity.agentId);
     this.#deliveries.reconcile(session, hello.runningCommandIds, hello.heldResultCommandIds);

@@ -10,6 +10,8 @@ import type { AgentSession } from "./agent-session.ts";
 export interface CommandTraffic {
   /** Of the commands whose results an agent holds, those that have ended safely here, so that it may forget them. */
   settled(agentId: string, heldCommandIds: readonly string[]): Promise<string[]>;
+  /** Who had this agent do a command. Undefined: it is unknown, or another agent's. Rejects with `STORAGE_UNAVAILABLE`. */
+  callerOf(agentId: string, commandId: string): Promise<string | undefined>;
   /** The session may be used from now on. What the agent still knows is in its hello. */
   opened(session: AgentSession, hello: Hello): void;
   /** The agent has a command in its journal. */

@@ -4,6 +4,7 @@ import type { Storage } from "../../storage/storage.ts";
 import type { EventDraft, EventLog } from "../events/event-log.ts";
 import type { AgentCall } from "./agent-call.ts";
 import type { AgentSession } from "./agent-session.ts";
+import type { CommandTraffic } from "./command-traffic.ts";
 import { storedHostEventsItem } from "./control-items.ts";
 import { eventFromHost } from "./host-events.ts";
 import { hostEventKey, knownHostEvents } from "./known-host-events.ts";
@@ -17,11 +18,14 @@ export interface HostEventIntakeParts {
   readonly events: EventLog;
   readonly storage: { readonly events: Pick<Storage["events"], "newestOfHost"> };
   readonly eventTurns: KeyedTurns;
+  readonly traffic: Pick<CommandTraffic, "callerOf">;
 }
 
 interface Arrival {
   readonly draft: EventDraft;
   readonly caughtUp: boolean;
+  /** The command that caused it, as the agent says. Empty: none. */
+  readonly commandId: string;
 }
 
 /**
@@ -48,7 +52,8 @@ export class HostEventIntake {
     this.#received += count;
     for (const event of good) {
       const draft = eventFromHost(event, session.identity);
-      if (draft !== undefined) this.#arrived.push({ draft, caughtUp: event.caughtUp });
+      if (draft === undefined) continue;
+      this.#arrived.push({ draft, caughtUp: event.caughtUp, commandId: event.commandId });
     }
     this.#unstored += count;
     if (this.#unstored > settings.maxUnstoredEvents) {
@@ -76,19 +81,35 @@ export class HostEventIntake {
   }
 
   async #store(arrived: readonly Arrival[]): Promise<boolean> {
-    const { events, session, storage } = this.#parts;
-    // Without a turn of the event loop where it can be, so that what came in one frame is one commit.
-    if (!arrived.some(({ caughtUp }) => caughtUp)) {
-      return arrived.length === 0 || (await events.recordAll(arrived.map(({ draft }) => draft)));
-    }
+    const { events, session } = this.#parts;
     try {
-      const known = await knownHostEvents(storage.events, session.identity.hostId, earliest(arrived));
-      const fresh = arrived.filter(({ draft, caughtUp }) => !caughtUp || !known.has(hostEventKey(draft)));
-      return fresh.length === 0 || (await events.recordAll(fresh.map(({ draft }) => draft)));
+      // Without a turn of the event loop where it can be, so that what came in one frame is one commit.
+      const fresh = arrived.some(({ caughtUp }) => caughtUp) ? await this.#unknown(arrived) : arrived;
+      const isCaused = fresh.some(({ commandId }) => commandId !== "");
+      const drafts = isCaused ? await this.#withCallers(fresh) : fresh.map(({ draft }) => draft);
+      return drafts.length === 0 || (await events.recordAll(drafts));
     } catch (error) {
-      session.logger.error({ err: error }, "events that may be known already could not be compared");
+      session.logger.error({ err: error }, "what a host's events are about could not be looked up");
       return false;
     }
+  }
+
+  async #unknown(arrived: readonly Arrival[]): Promise<Arrival[]> {
+    const { session, storage } = this.#parts;
+    const known = await knownHostEvents(storage.events, session.identity.hostId, earliest(arrived));
+    return arrived.filter(({ draft, caughtUp }) => !caughtUp || !known.has(hostEventKey(draft)));
+  }
+
+  /** A command that is not this agent's is not believed: its caller must not be blamed. */
+  #withCallers(arrived: readonly Arrival[]): Promise<EventDraft[]> {
+    const { session, traffic } = this.#parts;
+    return Promise.all(
+      arrived.map(async ({ draft, commandId }) => {
+        if (commandId === "") return draft;
+        const caller = await traffic.callerOf(session.identity.agentId, commandId);
+        return caller === undefined ? draft : { ...draft, commandId, actor: caller };
+      }),
+    );
   }
 
   #readOn(): void {

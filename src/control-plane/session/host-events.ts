@@ -38,6 +38,7 @@ export function eventFromHost(
     attributes: {
       image,
       ...(type === EventType.CONTAINER_DIED ? { exit_code: `${exitCode}` } : {}),
+      ...(event.fromOutside ? { origin: "outside" } : {}),
       ...(event.caughtUp ? { caught_up: "true" } : {}),
     },
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { eventFromLine, linesOf } from "../../../src/agent/engine/docker-events.ts";
+import { linesOf, noticeFromLine } from "../../../src/agent/engine/docker-events.ts";
+import type { EngineEvent } from "../../../src/agent/engine/engine.ts";
 import { ContainerAction } from "../../../src/gen/fairlead/agent/v1/inventory_pb.js";
 import { refused } from "../../support/engine-kit.ts";
 
@@ -27,7 +28,7 @@ describe("agent/engine: Docker's event stream", () => {
   it("L05 a death has its exit code, and its time to the nanosecond", () => {
     const line =
       '{"status":"die","id":"abc","from":"busybox","Type":"container","Action":"die","Actor":{"ID":"abc","Attributes":{"exitCode":"143","image":"busybox","name":"one","timeNano":"9"}},"scope":"local","time":1795347024,"timeNano":1795347024754059879}';
-    assert.deepEqual(eventFromLine(line), {
+    assert.deepEqual(eventOf(line), {
       action: ContainerAction.DIED,
       containerId: "abc",
       containerName: "one",
@@ -61,12 +62,27 @@ describe("agent/engine: Docker's event stream", () => {
     };
     for (const [word, action] of Object.entries(expected)) {
       const line = JSON.stringify({ Type: "container", Action: word, Actor: { ID: "abc" } });
-      assert.equal(eventFromLine(line)?.action, action, word);
+      assert.equal(eventOf(line)?.action, action, word);
     }
-    assert.equal(eventFromLine('{"Type":"network","Action":"create","Actor":{"ID":"abc"}}'), undefined);
-    assert.equal(eventFromLine("null"), undefined);
+    assert.equal(noticeFromLine('{"Type":"network","Action":"create","Actor":{"ID":"abc"}}'), undefined);
+    assert.equal(noticeFromLine("null"), undefined);
+  });
+
+  it("L10 a signal that somebody asked for is a notice of its own", () => {
+    const line =
+      '{"Type":"container","Action":"kill","Actor":{"ID":"abc","Attributes":{"signal":"15"}},"timeNano":1795347024754059879}';
+    assert.deepEqual(noticeFromLine(line), {
+      kind: "asked",
+      containerId: "abc",
+      timeNs: 1795347024754059879n,
+    });
   });
 });
+
+function eventOf(line: string): EngineEvent | undefined {
+  const notice = noticeFromLine(line);
+  return notice?.kind === "event" ? notice.event : undefined;
+}
 
 async function* from(chunks: readonly Buffer[]): AsyncGenerator<Buffer> {
   yield* chunks;

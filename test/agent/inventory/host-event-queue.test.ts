@@ -11,6 +11,7 @@ const fact = (number: number): HostFact => ({
   exitCode: 0,
   timeNs: BigInt(number),
   caughtUp: false,
+  cause: { kind: "none" },
 });
 
 describe("the queue of host events", () => {

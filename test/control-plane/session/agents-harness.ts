@@ -23,6 +23,7 @@ import { silentLogger } from "../../support/silent-logger.ts";
 /** Traffic of a fleet in which nobody commands anything. */
 export const noTraffic: CommandTraffic = {
   settled: () => Promise.resolve([]),
+  callerOf: () => Promise.resolve(undefined),
   opened: () => undefined,
   accepted: () => undefined,
   ended: () => undefined,

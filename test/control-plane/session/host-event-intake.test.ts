@@ -1,19 +1,20 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { newId } from "../../../src/domain/ids.ts";
 import { ContainerAction, type HostEventSchema } from "../../../src/gen/fairlead/agent/v1/inventory_pb.js";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
 import { testControlPlane, type TestControlPlane } from "../../support/control-plane-harness.ts";
+import { dispatchTo, stopWeb } from "../../support/dispatching.ts";
 import type { RawAgent } from "../../support/raw-agent.ts";
 import { recordedEvents } from "../../support/recorded-events.ts";
 import { idOf } from "../inventory/inventory-steps.ts";
 
+type HostEventInit = MessageInitShape<typeof HostEventSchema>;
+
 const at = Date.now();
 
-function started(
-  number: number,
-  more: { caughtUp?: boolean } = {},
-): MessageInitShape<typeof HostEventSchema> {
+function started(number: number, more: HostEventInit = {}): HostEventInit {
   return {
     eventTime: timestampFromMs(at + number),
     event: {
@@ -82,5 +83,48 @@ describe("the control plane's intake of host events", () => {
     const all = await names(plane);
     assert.deepEqual([all.length, all.filter((name) => name === "1").length], [702, 1]);
     assert.equal(all.at(-1), "0 caught up");
+  });
+
+  it("L10 adds the caller of the command that caused an event, also after a restart, and believes no agent about another's command", async () => {
+    await using plane = await testControlPlane();
+    const [agent, other] = [await plane.enrolled(), await plane.enrolled()];
+    const call = dispatchTo(plane, agent, stopWeb, { caller: "alice" });
+    const { commandId, ...sent } = await agent.command();
+    agent.send({ hostEvents: [started(1, { commandId })] });
+    await stored(agent, 1n);
+    agent.succeed({ commandId, ...sent }, true);
+    await call;
+    agent.send({ hostEvents: [started(2, { commandId })] });
+    await stored(agent, 2n);
+    other.send({
+      hostEvents: [
+        started(3, { commandId }),
+        started(4, { commandId: newId() }),
+        started(5, { commandId: "no id" }),
+        started(6, { fromOutside: true }),
+      ],
+    });
+    await stored(other, 4n);
+    await plane.restart();
+    const back = await plane.returned(agent);
+    back.send({ hostEvents: [started(7, { commandId })] });
+    await stored(back, 1n);
+    const told = (await recordedEvents(plane, EventType.CONTAINER_STARTED)).map((event) => [
+      event.containerName,
+      event.actor,
+      event.commandId,
+      event.attributes["origin"],
+    ]);
+    const caused = (name: string) => [name, "alice", commandId, undefined];
+    const nobodys = (name: string) => [name, "", "", undefined];
+    assert.deepEqual(told, [
+      caused("1"),
+      caused("2"),
+      nobodys("3"),
+      nobodys("4"),
+      nobodys("5"),
+      ["6", "", "", "outside"],
+      caused("7"),
+    ]);
   });
 });

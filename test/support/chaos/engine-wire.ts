@@ -75,6 +75,7 @@ export function factsFromJson(json: unknown): EngineFacts {
 /** A notice as JSON has it, which knows no large integers. */
 type NoticeJson =
   | { readonly kind: "listening"; readonly timeNs: string }
+  | { readonly kind: "asked"; readonly containerId: string; readonly timeNs: string }
   | { readonly kind: "event"; readonly event: Omit<EngineEvent, "timeNs"> & { readonly timeNs: string } };
 
 export function noticeToJson(notice: EngineNotice): NoticeJson {

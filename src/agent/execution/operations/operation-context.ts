@@ -3,6 +3,7 @@ import type { OperationOutcomeSchema } from "../../../gen/fairlead/agent/v1/oper
 import type { Preconditions } from "../../../gen/fairlead/container/v1/preconditions_pb.js";
 import type { Engine, EngineContainer } from "../../engine/engine.ts";
 import type { Clock } from "../../../resilience/clock.ts";
+import type { Effects, EventCauses } from "../../inventory/event-causes.ts";
 import type { ContainerMirror } from "../../inventory/container-mirror.ts";
 import type { DataStreams } from "../../streams/data-streams.ts";
 import { PolicyGate } from "../policy/policy-gate.ts";
@@ -18,6 +19,8 @@ export interface OperationRooms {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly mirror: ContainerMirror;
+  /** Is told what commands do, to know it again among the engine's events. */
+  readonly causes: Pick<EventCauses, "begin">;
   readonly protection: SelfProtection;
   /** Streams beside the session, for what does not fit into a result. */
   readonly streams: Pick<DataStreams, "run" | "begin">;
@@ -39,20 +42,31 @@ export class OperationContext {
   readonly gate: PolicyGate;
   readonly #preconditions: Preconditions | undefined;
   readonly #pass: () => Promise<void>;
+  readonly #begin: (containerId: string | undefined) => Effects;
   #changing = false;
   #target: EngineContainer | undefined;
+  #effects: Effects | undefined;
 
-  /** `pass` rejects when this process may not act any more. */
+  /** `pass` rejects when this process may not act any more; `begin` is called when the engine is about to be asked for a change. */
   constructor(
     rooms: OperationRooms,
     signal: AbortSignal,
-    { preconditions, pass }: { readonly preconditions: Preconditions | undefined; pass(): Promise<void> },
+    {
+      preconditions,
+      pass,
+      begin,
+    }: {
+      readonly preconditions: Preconditions | undefined;
+      pass(): Promise<void>;
+      begin(containerId: string | undefined): Effects;
+    },
   ) {
     this.rooms = rooms;
     this.signal = signal;
     this.gate = new PolicyGate(rooms.policy.current);
     this.#preconditions = preconditions;
     this.#pass = pass;
+    this.#begin = begin;
   }
 
   /** Whether the engine was asked to change something. Before that, it is certain that nothing was done. */
@@ -85,7 +99,18 @@ export class OperationContext {
     this.signal.throwIfAborted();
     this.gate.requireVerdict();
     this.#changing = true;
+    this.#effects ??= this.#begin(this.#target?.id);
     return await ask();
+  }
+
+  /** The container that the change made: what happens to it is the command's doing. */
+  created(containerId: string): void {
+    this.#effects?.created(containerId);
+  }
+
+  /** The run has ended. Whether it changed something, as far as anybody knows. */
+  end(changed: boolean): void {
+    this.#effects?.end(changed);
   }
 
   /** The container as it is afterwards. What was done stays done when that cannot be seen: then as it was before. */

@@ -157,6 +157,7 @@ async function createContainer(
 ): Promise<Outcome> {
   const { engine } = context.rooms;
   const id = await context.change(() => engine.createContainer(name, spec, context.signal));
+  context.created(id);
   if (start) {
     await engine.startContainer(id, context.signal).catch((error: unknown) => {
       throw startFailed(error, { id, name, isBrokenOff: context.signal.aborted });
