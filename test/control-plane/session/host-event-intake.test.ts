@@ -116,13 +116,12 @@ describe("the control plane's intake of host events", () => {
       event.attributes["origin"],
     ]);
     const caused = (name: string) => [name, "alice", commandId, undefined];
-    const nobodys = (name: string) => [name, "", "", undefined];
     assert.deepEqual(told, [
       caused("1"),
       caused("2"),
-      nobodys("3"),
-      nobodys("4"),
-      nobodys("5"),
+      ["3", "", "", undefined],
+      ["4", "", "", undefined],
+      ["5", "", "", undefined],
       ["6", "", "", "outside"],
       caused("7"),
     ]);

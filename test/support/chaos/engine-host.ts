@@ -155,7 +155,7 @@ export class EngineHost {
     if (line === undefined) return;
     const request = JSON.parse(line) as wire.EngineRequest;
     const { incarnation, askedMs } = request;
-    if (request.method === "watch") await this.#watch(socket);
+    if (request.method === "watch") await this.#watch(request, socket);
     else await this.#answer(socket, request, { incarnation, askedMs });
   }
 
@@ -229,12 +229,15 @@ export class EngineHost {
     return id;
   }
 
-  async #watch(socket: Socket): Promise<void> {
+  async #watch({ sinceNs }: wire.EngineRequest, socket: Socket): Promise<void> {
     const closed = new AbortController();
     socket.on("close", () => closed.abort());
     socket.resume();
     try {
-      for await (const notice of this.engine.watch(closed.signal)) {
+      for await (const notice of this.engine.watch(
+        closed.signal,
+        sinceNs === undefined ? undefined : BigInt(sinceNs),
+      )) {
         socket.write(wire.lineFrom({ value: wire.noticeToJson(notice) }));
       }
     } catch (error) {

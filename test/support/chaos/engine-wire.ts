@@ -24,6 +24,8 @@ export interface EngineRequest {
   readonly graceMs?: number;
   readonly force?: boolean;
   readonly removeVolumes?: boolean;
+  /** From when on a watch is told. */
+  readonly sinceNs?: string;
 }
 
 /** An answer, or one notice of a watch. */

@@ -97,12 +97,13 @@ export class RemoteEngine implements Engine {
     return this.#change("remove", { container, ...options }, signal);
   }
 
-  async *watch(signal: AbortSignal): AsyncGenerator<EngineNotice> {
+  async *watch(signal: AbortSignal, sinceNs?: bigint): AsyncGenerator<EngineNotice> {
     if (signal.aborted) return;
+    const since = sinceNs === undefined ? {} : { sinceNs: `${sinceNs}` };
     const call = new RemoteCall(this.#path, "watch", signal);
     this.#sockets.add(call.socket);
     try {
-      for await (const value of call.values(this.#request("watch", {}))) yield wire.noticeFromJson(value);
+      for await (const value of call.values(this.#request("watch", since))) yield wire.noticeFromJson(value);
       throw new FleetError("ENGINE_UNAVAILABLE", "the engine ended its event stream");
     } catch (error) {
       if (!signal.aborted) throw error;
