@@ -54,7 +54,7 @@ describe("README.md", function () {
     const runnable = blocks.filter(({ language }) => language === "sh" || language === "ts");
     assert.deepEqual(
       runnable.map(({ heading }) => heading),
-      ["The command line", "curl", "gRPC", "TypeScript", "More hosts"],
+      ["The command line", "The command line", "curl", "gRPC", "TypeScript", "More hosts"],
     );
   });
 
