@@ -37,11 +37,17 @@ describe("scripts/setup.mjs", function () {
     assert.deepEqual(await setUp(project), { exitCode: 0, output: nothingToDo });
   });
 
-  it("does nothing within a second when all is there", async () => {
+  it("works for less than a second when all is there", async () => {
     await setUp(project);
-    const startMs = performance.now();
-    assert.deepEqual(await setUp(project), { exitCode: 0, output: nothingToDo });
-    assert.ok(performance.now() - startMs < 1_000);
+    // The time of the processor: how long it takes depends on what else the machine does.
+    const { output } = await execute(
+      "sh",
+      ["-c", '"$0" scripts/setup.mjs; times', process.execPath],
+      project,
+    );
+    const [, user = "", system = ""] = /^.*\n.*\n0m([\d.]+)s 0m([\d.]+)s\n$/.exec(output) ?? [];
+    assert.ok(output.startsWith(nothingToDo), output);
+    assert.ok(Number.parseFloat(user) + Number.parseFloat(system) < 1, output);
   });
 
   it("generates again when a schema has changed", async () => {
@@ -82,8 +88,12 @@ describe("scripts/setup.mjs", function () {
 });
 
 function setUp(project: string): Promise<Outcome> {
+  return execute(process.execPath, ["scripts/setup.mjs"], project);
+}
+
+function execute(command: string, args: readonly string[], cwd: string): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ["scripts/setup.mjs"], { cwd: project }, (error, stdout, stderr) => {
+    execFile(command, args, { cwd }, (error, stdout, stderr) => {
       resolve({ exitCode: error ? Number(error.code) : 0, output: stdout + stderr });
     });
   });
