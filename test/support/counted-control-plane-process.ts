@@ -35,6 +35,8 @@ process.on("message", (question: CountedQuestion) => {
   const resources = process.getActiveResourcesInfo();
   const sockets = resources.filter((name) => name === "TCPSocketWrap").length;
   const timers = resources.filter((name) => name === "Timeout").length;
-  tell({ kind: "figures", value: { sessions: controlPlane.sessions.size, sockets, timers, warnings } });
+  const { sessions, dataStreams: data } = controlPlane;
+  const dataStreams = data.size + data.tickets;
+  tell({ kind: "figures", value: { sessions: sessions.size, dataStreams, sockets, timers, warnings } });
 });
 tell({ kind: "listening", value: controlPlane.agentsAddress.port });

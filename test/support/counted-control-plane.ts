@@ -13,6 +13,8 @@ export interface CountedSettings {
 /** What is open in it. */
 export interface OpenFigures {
   readonly sessions: number;
+  /** Data streams that are open or being opened, and tickets for them that can still be used. */
+  readonly dataStreams: number;
   readonly sockets: number;
   /** Those that keep the process alive. */
   readonly timers: number;

@@ -1,8 +1,13 @@
 import type { Client } from "@grpc/grpc-js";
+import { randomBytes } from "node:crypto";
 import { RawAgent, rawConnection, type RawIdentity, rawIdentity } from "./raw-agent.ts";
+import { RawDataStream } from "./raw-data-stream.ts";
 
 /** How one stream lives, until it has ended. */
 type Life = (agent: RawAgent) => Promise<unknown>;
+
+/** The same of a data stream. */
+type DataLife = (stream: RawDataStream) => void;
 
 /** Streams that become sessions: one that vanishes, one that says goodbye, one that breaks the protocol. */
 const sessions: readonly Life[] = [
@@ -44,8 +49,28 @@ const strangers: readonly Life[] = [
   },
 ];
 
+/** Data streams that nobody has asked for: of the right agent, by another key, of somebody else, talking nonsense, and gone before they have said anything. */
+const intruders: readonly DataLife[] = [
+  (stream) => stream.open(randomBytes(32)),
+  (stream) => stream.open(randomBytes(32), { signature: randomBytes(64) }),
+  (stream) => stream.open(randomBytes(32), { agentId: "nobody" }),
+  (stream) => stream.sendBytes(new Uint8Array([0xff])),
+  (stream) => stream.halfClose(),
+  (stream) => stream.close(),
+];
+
+type Place = number | Client;
+
+const agentLives = (some: readonly Life[]) =>
+  some.map((life) => (place: Place, identity: RawIdentity) => live(new RawAgent(place, identity), life));
+const others = [
+  ...agentLives(strangers),
+  ...intruders.map((life) => (place: Place, identity: RawIdentity) => {
+    return live(new RawDataStream(place, identity), async (stream) => life(stream));
+  }),
+];
 // Mostly strangers: a session costs a disk its time, whatever it leaves behind.
-const lives = [...sessions, ...strangers, ...strangers, ...strangers, ...strangers];
+const lives = [...agentLives(sessions), ...others, ...others];
 const streamsEach = 100;
 const atOnce = 5;
 const silentEach = 50;
@@ -80,7 +105,7 @@ async function connectionOf(port: number, identities: readonly RawIdentity[]): P
       identities.map(async (identity, index) => {
         for (let turn = 0; turn < streamsEach / identities.length; turn += 1) {
           // The first of each has a connection of its own.
-          await live(turn === 0 ? port : connection, identity, lives[(turn + index) % lives.length]);
+          await lives[(turn + index) % lives.length]?.(turn === 0 ? port : connection, identity);
         }
       }),
     );
@@ -89,13 +114,15 @@ async function connectionOf(port: number, identities: readonly RawIdentity[]): P
   }
 }
 
-async function live(place: number | Client, identity: RawIdentity, life: Life | undefined): Promise<void> {
-  const agent = new RawAgent(place, identity);
+async function live<Stream extends RawAgent | RawDataStream>(
+  stream: Stream,
+  life: (stream: Stream) => Promise<unknown>,
+): Promise<void> {
   try {
-    await life?.(agent);
-    await agent.ended;
+    await life(stream);
+    await stream.ended;
   } finally {
-    agent.close();
+    stream.close();
   }
 }
 
@@ -104,7 +131,9 @@ async function saySilent(port: number, count: number): Promise<void> {
   const connections = Array.from({ length: Math.ceil(count / silentEach) }, () => rawConnection(port));
   const waits = Array.from({ length: count }, (_, index) => {
     const connection = connections[index % connections.length] ?? port;
-    return live(connection, rawIdentity("engine-of-nobody"), () => Promise.resolve());
+    const nobody = rawIdentity("engine-of-nobody");
+    const stream = index % 2 === 0 ? new RawAgent(connection, nobody) : new RawDataStream(connection, nobody);
+    return live(stream, () => Promise.resolve());
   });
   try {
     await Promise.all(waits);

@@ -30,7 +30,7 @@ describe("what ten thousand streams leave behind", function () {
   });
   after(() => rm(dataDir, { recursive: true, force: true }));
 
-  it("S16 10,000 streams opened and closed leave no memory, timer, listener, session or socket", async () => {
+  it("S16 10,000 streams opened and closed leave no memory, timer, listener, session, data stream or socket", async () => {
     const identities = await enrolledFleet(dataDir, 50);
     await using plane = await CountedControlPlane.start({ dataDir, session: { handshakeTimeoutMs: 8_000 } });
     const { timers } = await plane.figures();
@@ -38,9 +38,14 @@ describe("what ten thousand streams leave behind", function () {
       await liveStreams(plane.agentsPort, identities, streams);
       const isQuiet = async () => {
         const figures = await plane.figures();
-        return figures.sessions + figures.sockets === 0 && figures.timers <= timers;
+        const open = figures.sessions + figures.dataStreams + figures.sockets;
+        return open === 0 && figures.timers <= timers;
       };
-      await eventually(isQuiet, "no session, no socket, and the timers of the start", patienceMs);
+      await eventually(
+        isQuiet,
+        "no session, no data stream, no socket, and the timers of the start",
+        patienceMs,
+      );
       return plane.census();
     };
     const early = await censusAfter(warmUp);
