@@ -66,10 +66,13 @@ export class Admission {
     }
   }
 
-  /** Lets somebody read what is no RPC. Rejects as `admit` refuses. */
+  /** Lets somebody read what is no RPC, and is about the fleet as a whole. Rejects as `admit` refuses. */
   async admitReader(headers: Headers, address: string): Promise<void> {
     const caller = await this.#authenticate(headers, address);
     if (caller.role < Role.VIEWER) throw new FleetError("PERMISSION_DENIED", "this needs the role viewer");
+    if (caller.scope !== undefined) {
+      throw new FleetError("PERMISSION_DENIED", "a key that is limited to some hosts may not read this");
+    }
     this.#count(caller);
   }
 

@@ -1,30 +1,14 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
-import type { DescMethod, DescMethodStreaming, DescMethodUnary, DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescMethodStreaming, DescMethodUnary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { AgentService } from "../../../src/gen/fairlead/agent/v1/agent_service_pb.js";
 import { Role } from "../../../src/gen/fairlead/access/v1/role_pb.js";
 import { requiredRole } from "../../../src/rpc/required-role.ts";
 import { protocols } from "../../support/api-place.ts";
+import { apiServices } from "../../support/schema-services.ts";
 import { guardedControlPlane } from "./guarded-control-plane.ts";
 
 const roles = [Role.VIEWER, Role.OPERATOR, Role.ADMIN] as const;
-
-/** Every service of the schema, also one that was added after this was written. */
-async function allServices(): Promise<DescService[]> {
-  const folder = new URL("../../../src/gen/fairlead/", import.meta.url);
-  const files = (await readdir(folder, { recursive: true })).filter((name) =>
-    name.endsWith("_service_pb.js"),
-  );
-  const modules = await Promise.all(
-    files.map((name) => import(new URL(name, folder).href) as Promise<Record<string, unknown>>),
-  );
-  return modules.flatMap((module) => Object.values(module)).filter(isService);
-}
-
-function isService(value: unknown): value is DescService {
-  return typeof value === "object" && value !== null && "kind" in value && value.kind === "service";
-}
 
 /** How a call with an empty request ends: the code, or "OK". A stream counts with its first message. */
 async function endOf(transport: Transport, method: DescMethod): Promise<string> {
@@ -52,11 +36,6 @@ async function endOf(transport: Transport, method: DescMethod): Promise<string> 
   } catch (error) {
     return Code[ConnectError.from(error).code] ?? "";
   }
-}
-
-// The agents' service is at another port, where nobody calls by role.
-async function apiServices(): Promise<DescService[]> {
-  return (await allServices()).filter((service) => service !== (AgentService as DescService));
 }
 
 describe("roles of the API", function () {
