@@ -48,6 +48,8 @@ export interface AgentLimits {
   readonly concurrentCommands: number;
   /** Commands that wait for their turn. */
   readonly queuedCommands: number;
+  /** Commands that only wait, for the end of a process for example. Beyond it they keep their turn. */
+  readonly commandsOutOfTurn: number;
   /** Facts kept while there is no session. */
   readonly queuedEvents: number;
   /** Streams held at once. */
@@ -81,6 +83,7 @@ const policyName = "policy.yaml";
 const usualLimits: AgentLimits = {
   concurrentCommands: 16,
   queuedCommands: 1024,
+  commandsOutOfTurn: 256,
   queuedEvents: 10_000,
   streams: 32,
   handshakeMs: 30_000,

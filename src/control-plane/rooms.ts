@@ -12,6 +12,7 @@ import type { TlsIdentity } from "./certificates/tls-identity.ts";
 import type { ControlPlaneConfig } from "./config.ts";
 import { CommandJournal } from "./dispatch/command-journal.ts";
 import { defaultDispatchSettings, Dispatcher } from "./dispatch/dispatcher.ts";
+import { operationsWithOutput } from "./dispatch/process-output.ts";
 import { keyLifetimeMs } from "./dispatch/request-keys.ts";
 import { Enrolment } from "./enrolment/enrolment.ts";
 import { RegistrationTokens } from "./enrolment/registration-tokens.ts";
@@ -65,6 +66,7 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
     ...foundation,
     settings: { ...defaultRetention, ...config.retention },
     keysMs: keyLifetimeMs,
+    briefOperations: operationsWithOutput,
   });
   follow(metrics, { ...foundation, ...commands, ...agents });
   return {

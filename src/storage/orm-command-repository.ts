@@ -10,6 +10,8 @@ import type {
   CommandPruning,
   CommandQuery,
   CommandRepository,
+  ForgottenOutcomes,
+  OutcomeForgetting,
   PrunedCommands,
 } from "./storage.ts";
 
@@ -155,6 +157,23 @@ export class OrmCommandRepository implements CommandRepository {
     return this.#database.read((em) => em.count(CommandEntity, { endTime: { $ne: null } }));
   }
 
+  async forgetOutcomes({
+    operations,
+    endedBefore,
+    after,
+    batch,
+  }: OutcomeForgetting): Promise<ForgottenOutcomes> {
+    return this.#database.transact(async ({ em }) => {
+      const oldest = await endedAfter(em, { after, batch });
+      const old = oldest.filter(({ endTime }) => endTime < endedBefore);
+      const ids = old.filter(({ operation }) => operations.includes(operation)).map(({ id }) => id);
+      if (ids.length > 0) {
+        await em.nativeUpdate(CommandEntity, { id: { $in: ids } }, { outcome: new Uint8Array(0) });
+      }
+      return { last: positionOf(old.at(-1)) ?? after, done: old.length < batch };
+    });
+  }
+
   async prune(rule: CommandPruning): Promise<PrunedCommands> {
     return this.#database.transact(async ({ em }) => {
       const oldest = await endedAfter(em, rule);
@@ -168,10 +187,14 @@ export class OrmCommandRepository implements CommandRepository {
 interface EndedCommand extends CommandPosition {
   readonly requestId: string;
   readonly createTime: number;
+  readonly operation: string;
 }
 
 /** The index on the end's time answers it: no look walks over what another one has seen. */
-async function endedAfter(em: EntityManager, { after, batch }: CommandPruning): Promise<EndedCommand[]> {
+async function endedAfter(
+  em: EntityManager,
+  { after, batch }: Pick<CommandPruning, "after" | "batch">,
+): Promise<EndedCommand[]> {
   const ended =
     after === undefined
       ? { endTime: { $ne: null } }
@@ -180,12 +203,13 @@ async function endedAfter(em: EntityManager, { after, batch }: CommandPruning): 
           $or: [{ endTime: { $gt: after.endTime } }, { id: { $gt: after.id } }],
         };
   const rows = await em.find(CommandEntity, ended, {
-    fields: ["id", "endTime", "requestId", "createTime"],
+    fields: ["id", "endTime", "requestId", "createTime", "operation"],
     orderBy: { endTime: "asc", id: "asc" },
     limit: batch,
   });
-  return rows.map(({ id, endTime, requestId, createTime }) => ({
+  return rows.map(({ id, endTime, requestId, createTime, operation }) => ({
     id,
+    operation,
     endTime: endTime ?? 0,
     requestId,
     createTime,

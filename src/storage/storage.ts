@@ -270,6 +270,8 @@ export interface CommandRepository {
   list(query: CommandQuery): Promise<CommandRecord[]>;
   /** How many have ended. Counts them, which takes some milliseconds for a million. */
   countEnded(): Promise<number>;
+  /** Looks at the next ended commands, the oldest first, and empties the outcomes of those operations. */
+  forgetOutcomes(rule: OutcomeForgetting): Promise<ForgottenOutcomes>;
   /** Looks at the next ended commands, the oldest first, and deletes those that the rule says. */
   prune(rule: CommandPruning): Promise<PrunedCommands>;
 }
@@ -278,6 +280,26 @@ export interface CommandRepository {
 export interface CommandPosition {
   readonly endTime: number;
   readonly id: string;
+}
+
+/** Which outcomes are not kept any longer. */
+export interface OutcomeForgetting {
+  /** By the name in the journal. */
+  readonly operations: readonly string[];
+  /** Of commands that ended earlier. */
+  readonly endedBefore: number;
+  /** Where the look before this one ended. Undefined: begins with the oldest. */
+  readonly after: CommandPosition | undefined;
+  /** How many to look at. */
+  readonly batch: number;
+}
+
+/** What became of it. */
+export interface ForgottenOutcomes {
+  /** Where the next look begins, now or later. */
+  readonly last: CommandPosition | undefined;
+  /** There is nothing to look at behind it now. */
+  readonly done: boolean;
 }
 
 /** Which ended commands to delete. */

@@ -22,7 +22,7 @@ async function contents(folder: string): Promise<string[]> {
 }
 
 describe("secrets of containers", () => {
-  it("V11 an environment value is in no log and no event of either side, nor in a file of either soon after its command has ended, also when its command fails", async () => {
+  it("V11 an environment value, or what a process reads and writes, is in no log and no event of either side, nor in a file of either soon after its command has ended, also when its command fails", async () => {
     const secret = "correct-horse-battery-staple";
     await using plane = await testControlPlane({ retention: { intervalMs: 100 } });
     const dataDir = await mkdtemp(join(tmpdir(), "fairlead-secrets-"));
@@ -43,6 +43,10 @@ describe("secrets of containers", () => {
     await containers.createContainer({ name: "long", spec: long });
     await assert.rejects(containers.createContainer({ name: "good", spec }));
     await assert.rejects(containers.createContainer({ name: "bad", spec: { ...spec, image: "none:1" } }));
+    const exec = { command: ["sh", "-c", `cat; echo ${secret}`], environment: { PASSWORD: secret } };
+    const { result } = await containers.runExec({ container: "good", exec, stdin: Buffer.from(secret) });
+    assert.equal(Buffer.from(result?.stdout ?? []).toString(), `${secret}${secret}\n`);
+    await assert.rejects(containers.runExec({ container: "long", exec }), "it does not run");
     const { engineJson } = await containers.inspectContainer({ container: "good" });
     assert.ok(engineJson.includes(secret), "whoever may inspect is told by the engine");
     const { events } = await plane.client(EventService).listEvents({});

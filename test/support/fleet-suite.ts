@@ -10,6 +10,7 @@ import { logTests } from "./fleet-log-tests.ts";
 import { operationTests } from "./fleet-operation-tests.ts";
 import { outageTests } from "./fleet-outage-tests.ts";
 import { terminalTests } from "./fleet-terminal-tests.ts";
+import { runExecTests } from "./fleet-run-exec-tests.ts";
 import { sessionTests } from "./fleet-session-tests.ts";
 import { statsTests } from "./fleet-stats-tests.ts";
 import { unaryTests } from "./fleet-unary-tests.ts";
@@ -30,6 +31,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine, { hasSh
       listTests(kit);
       operationTests(kit);
       unaryTests(kit);
+      runExecTests(kit);
       commandTests(kit);
       logTests(kit);
       execTests(kit);

@@ -39,7 +39,8 @@ export interface SimulatedCall {
     | "unpause"
     | "rename"
     | "remove"
-    | "update";
+    | "update"
+    | "exec";
   /** As the caller said it; the name asked for when it is created. */
   readonly container: string;
   /** The new name, the signal. Empty for the rest. */
@@ -305,7 +306,7 @@ export class SimulatedEngine implements Engine {
   }
 
   async exec(container: string, spec: ExecSpec, signal: AbortSignal): Promise<EngineProcess> {
-    await this.#arrive(signal);
+    await this.#arrive(signal, { method: "exec", container, argument: "" });
     const found = this.#host.containers.find(container);
     if (spec.command.length === 0) {
       throw failureFromAnswer(400, "No exec command specified");

@@ -12,7 +12,7 @@ import { ContainerOrder } from "./container-order.ts";
 import { Fence, fenced } from "./fence.ts";
 import type { Journal } from "./journal.ts";
 import { encodedOperation } from "./operations/command-codec.ts";
-import { type CommandEnd, encodedResult, isRetryable } from "./operations/command-result.ts";
+import { type CommandEnd, encodedResult, isRetryable, withoutOutput } from "./operations/command-result.ts";
 import { OperationContext, type OperationRooms } from "./operations/operation-context.ts";
 import { runOperation } from "./operations/operations.ts";
 import { lookedUp } from "./recovery.ts";
@@ -39,6 +39,8 @@ export class Executor {
   readonly #order: ContainerOrder;
   readonly #inFlight = new Map<string, CommandRun>();
   readonly #finishing = new Set<Promise<void>>();
+  /** What has left its turn and has not ended. */
+  readonly #outOfTurn = new Set<Promise<void>>();
   #sink: CommandSink | undefined;
   readonly #fence = new Fence();
   #draining = false;
@@ -202,10 +204,22 @@ export class Executor {
     }
   }
 
+  /** Resolves when its turn is over: when it has ended, or when what is left of it only waits. */
   async #run(run: CommandRun): Promise<void> {
     if (run.state === "ended") return;
     run.state = "running";
-    const end = await this.#execute(run);
+    const turn = Promise.withResolvers<void>();
+    const ending = this.#toEnd(run, () => {
+      if (this.#outOfTurn.size >= this.#options.limits.commandsOutOfTurn) return;
+      this.#outOfTurn.add(ending);
+      void ending.finally(() => this.#outOfTurn.delete(ending));
+      turn.resolve();
+    });
+    await Promise.race([ending, turn.promise]);
+  }
+
+  async #toEnd(run: CommandRun, leaveTurn: () => void): Promise<void> {
+    const end = await this.#execute(run, leaveTurn);
     run.state = "ended";
     if (end === undefined) this.#forget(run);
     else this.#keep(run, end);
@@ -224,17 +238,19 @@ export class Executor {
   /** Resolves when nothing waits, runs, or is being written down. */
   async #idle(): Promise<void> {
     await this.#order.idle();
+    await Promise.all(this.#outOfTurn);
     await Promise.all(this.#finishing);
   }
 
   /** Undefined: it was broken off in the middle of a change, and the next process has to look. */
-  async #execute(run: CommandRun): Promise<CommandEnd | undefined> {
+  async #execute(run: CommandRun, leaveTurn: () => void): Promise<CommandEnd | undefined> {
     const { clock, rooms } = this.#options;
     const { preconditions } = run;
     const pass = () => this.#fence.pass(run.epoch);
     const begin = (containerId: string | undefined) =>
       rooms.causes.begin(run.commandId, run.operation.case, containerId);
-    const context = new OperationContext(rooms, run.controller.signal, { preconditions, pass, begin });
+    const means = { preconditions, pass, begin, leaveTurn };
+    const context = new OperationContext(rooms, run.controller.signal, means);
     let changed = true;
     try {
       await run.accepted;
@@ -268,7 +284,12 @@ export class Executor {
     const { commandId, attempt, startedMs, traits } = run;
     const result = encodedResult({ commandId, attempt, startedMs, endedMs: clock.now(), end });
     if (traits.mutates) {
-      await journal.finish(commandId, result, isRetryable(end)).catch((error: unknown) => {
+      const kept = withoutOutput(end);
+      const written =
+        kept === end
+          ? result
+          : encodedResult({ commandId, attempt, startedMs, endedMs: clock.now(), end: kept });
+      await journal.finish(commandId, written, isRetryable(end), result).catch((error: unknown) => {
         logger.error({ ...run.logFields(), err: error }, "result cannot be written to the journal");
       });
     }

@@ -1,3 +1,4 @@
+import { UntoldResults } from "./untold-results.ts";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
@@ -40,6 +41,7 @@ export class Journal {
   #batch: Write[] = [];
   #flushing: NodeJS.Immediate | undefined;
   #flushingLater: NodeJS.Timeout | undefined;
+  readonly #untold = new UntoldResults();
   #acknowledgements = 0;
   #closed = false;
 
@@ -66,7 +68,9 @@ export class Journal {
 
   /** What the journal knows of a command. Only what is committed counts. */
   find(commandId: string): JournalRow | undefined {
-    return this.#reading((database) => database.find(commandId));
+    const row = this.#reading((database) => database.find(commandId));
+    const whole = row?.state === "ended" ? this.#untold.get(commandId) : undefined;
+    return row === undefined || whole === undefined ? row : { ...row, result: whole };
   }
 
   /** Commands that were accepted and have not ended, oldest first. */
@@ -77,7 +81,8 @@ export class Journal {
   /** Commands whose results nobody has acknowledged, oldest first. */
   held(): JournalRow[] {
     if (this.#flushingLater !== undefined) this.#flush();
-    return this.#reading((database) => database.inState("ended")) ?? [];
+    const held = this.#reading((database) => database.inState("ended")) ?? [];
+    return held.map((row) => ({ ...row, result: this.#untold.get(row.commandId) ?? row.result }));
   }
 
   /** Writes down a command before it starts. Rejects with `STORAGE_UNAVAILABLE`; then it must not start. */
@@ -86,9 +91,18 @@ export class Journal {
     await this.#write((database) => database.accept({ ...command, time }));
   }
 
-  /** Writes down how a command ended, before anybody is told. Rejects with `STORAGE_UNAVAILABLE`. */
-  async finish(commandId: string, result: Uint8Array, retryable: boolean): Promise<void> {
+  /**
+   * Writes down how a command ended, before anybody is told. Rejects with `STORAGE_UNAVAILABLE`. `whole` is what is told, where only a
+   * part may be written: it is kept in memory until it is acknowledged, or until there is too much of that.
+   */
+  async finish(
+    commandId: string,
+    result: Uint8Array,
+    retryable: boolean,
+    whole: Uint8Array = result,
+  ): Promise<void> {
     const time = this.#options.clock.now();
+    if (whole !== result) this.#untold.add(commandId, whole);
     await this.#write((database) => database.finish(commandId, result, retryable, time));
   }
 
@@ -98,6 +112,7 @@ export class Journal {
    */
   async acknowledge(commandIds: readonly string[]): Promise<void> {
     if (commandIds.length === 0 || this.#database === undefined) return;
+    for (const commandId of commandIds) this.#untold.delete(commandId);
     const time = this.#options.clock.now();
     this.#acknowledgements += commandIds.length;
     const prunes = this.#acknowledgements >= acknowledgementsBetweenPrunes;

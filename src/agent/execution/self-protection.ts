@@ -17,6 +17,7 @@ const harmful: Readonly<Record<OperationCase, boolean>> = {
   unpauseContainer: false,
   renameContainer: true,
   removeContainer: true,
+  runExec: false,
   listProcesses: false,
   listChanges: false,
   // With too little memory it is killed.

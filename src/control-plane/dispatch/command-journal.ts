@@ -9,6 +9,7 @@ import { doneBy } from "../events/actor.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { EndOfCommand } from "./command-end.ts";
 import type { CommandObserver } from "./command-observer.ts";
+import { processFacts, storedOutcome } from "./process-output.ts";
 import { LateWrites } from "./late-writes.ts";
 import { RecentCallers } from "./recent-callers.ts";
 
@@ -163,8 +164,10 @@ export class CommandJournal {
     const endTime = this.#clock.now();
     const ended = { ...open.record, ...end, endTime, payload: nothing };
     const record = { ...ended, transitions: [...ended.transitions, this.#transition(ended)] };
+    const stored = { ...record, outcome: storedOutcome(record) };
+    const event = this.#ended(record, processFacts(open.record, record.outcome));
     try {
-      await this.#storage.commit({ commands: [record], events: [this.#ended(record)] });
+      await this.#storage.commit({ commands: [stored], events: [event] });
     } catch (error) {
       open.ending = false;
       throw error;
@@ -237,7 +240,7 @@ export class CommandJournal {
     return { state, time: this.#clock.now(), attempt, sessionEpoch };
   }
 
-  #ended(record: CommandRecord): NewEvent {
+  #ended(record: CommandRecord, facts: Readonly<Record<string, string>>): NewEvent {
     return this.#events.make({
       type: EventType.COMMAND_ENDED,
       hostId: record.hostId,
@@ -249,6 +252,7 @@ export class CommandJournal {
         { name: record.caller, address: record.callerAddress ?? "", keyId: record.callerKeyId },
         {
           operation: record.operation,
+          ...facts,
           state: record.state,
           ...(record.reason === "" ? {} : { reason: record.reason }),
           duration_ms: `${(record.endTime ?? record.createTime) - record.createTime}`,

@@ -54,7 +54,7 @@ async function carryOut<Method extends CommandMethod>(
   request: CommandRequest<Method>,
   context: HandlerContext,
 ): Promise<CommandResponse<Method>> {
-  const { operation, graceMs, response } = containerOperations[method];
+  const { operation, graceMs, timeoutMs = requestTimeoutMs, response } = containerOperations[method];
   const { name: caller, keyId, address } = actorOf(context.values);
   const requestId = "requestId" in request ? request.requestId : "";
   const target = await findTarget(parts, { caller, requestId, sees: seenBy(context.values) }, request);
@@ -65,7 +65,7 @@ async function carryOut<Method extends CommandMethod>(
       operation: create(OperationSchema, { operation: operation(request, target.container) }),
       container: target.container,
       containerName: target.known?.name,
-      timeoutMs: msOrUnset(request.timeout),
+      timeoutMs: timeoutMs(request),
       graceMs: graceMs?.(request),
       ...("offlinePolicy" in request
         ? deliveryOptions(request, parts.clock.now(), target.isRepeat === true)
@@ -79,6 +79,10 @@ async function carryOut<Method extends CommandMethod>(
     })
     .finally(call.release);
   return response({ commandId, outcome, container: containerAfter(parts.inventory, target, outcome) });
+}
+
+function requestTimeoutMs({ timeout }: CommandRequest<CommandMethod>): number | undefined {
+  return msOrUnset(timeout);
 }
 
 async function findTarget(

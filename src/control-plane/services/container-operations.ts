@@ -1,4 +1,5 @@
 import type { MessageInitShape, MessageValidType } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { FleetError } from "../../domain/errors.ts";
 import type { OperationOutcome, OperationSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
 import type { Container } from "../../gen/fairlead/container/v1/container_pb.js";
@@ -42,9 +43,13 @@ export interface ContainerOperation<Method extends CommandMethod> {
   ): NonNullable<MessageInitShape<typeof OperationSchema>["operation"]>;
   /** What the engine waits before it really acts; the default timeout does not count it. */
   graceMs?(request: CommandRequest<Method>): number | undefined;
+  /** How long the command may take, in milliseconds; undefined: as the operation says. Default: the request's timeout. */
+  timeoutMs?(request: CommandRequest<Method>): number | undefined;
   /** What the caller is answered. */
   response(ended: EndedCommand): CommandResponse<Method>;
 }
+
+const toldWithinMs = 10_000;
 
 /** Every operation on containers. A method of the schema that is missing here does not compile. */
 export const containerOperations: { readonly [Method in CommandMethod]: ContainerOperation<Method> } = {
@@ -103,6 +108,20 @@ export const containerOperations: { readonly [Method in CommandMethod]: Containe
   updateContainer: {
     operation: ({ update }, container) => ({ case: "updateContainer", value: { container, update } }),
     response: changed,
+  },
+  runExec: {
+    operation: ({ exec, stdin, timeout }, container) => ({
+      case: "runExec",
+      value: { container, exec, stdin, timeLimit: timeout },
+    }),
+    // The process is killed when its time is over, and that has to be told.
+    timeoutMs: ({ timeout }) => (timeout === undefined ? undefined : durationMs(timeout) + toldWithinMs),
+    response: (ended) => ({
+      result: ended.outcome === undefined ? undefined : detailOf(ended, "exec"),
+      container: ended.container,
+      commandId: ended.commandId,
+      queued: ended.outcome === undefined,
+    }),
   },
   listProcesses: {
     operation: ({ psOptions }, container) => ({ case: "listProcesses", value: { container, psOptions } }),

@@ -12,6 +12,8 @@ export interface RetentionParts {
   readonly settings: RetentionSettings;
   /** How long a caller's key stands for its command, in milliseconds; such a command is not deleted. */
   readonly keysMs: number;
+  /** The operations whose outcomes are not kept any longer than that, as the journal names them. */
+  readonly briefOperations: readonly string[];
 }
 
 /** How many rows one round deleted. */
@@ -29,6 +31,8 @@ export class Retention {
   readonly #parts: RetentionParts;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
+  /** Behind it outcomes may have to be forgotten; nothing ends before what has ended. */
+  #forgottenUpTo: CommandPosition | undefined;
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
@@ -51,6 +55,7 @@ export class Retention {
     const { batch } = settings;
     const now = clock.now();
     const commands = await this.#commands(now, signal);
+    await this.#outcomes(now, signal);
     const events = await this.#untilDone(signal, () =>
       storage.events.prune({ before: now - settings.eventsMs, keepAtMost: settings.maxEvents, batch }),
     );
@@ -96,6 +101,23 @@ export class Retention {
       await this.#pause(signal);
     } while (after !== undefined);
     return deleted;
+  }
+
+  async #outcomes(now: number, signal: AbortSignal): Promise<void> {
+    const { storage, settings, keysMs, briefOperations: operations } = this.#parts;
+    let isDone: boolean;
+    do {
+      signal.throwIfAborted();
+      const { last, done } = await storage.commands.forgetOutcomes({
+        operations,
+        endedBefore: now - keysMs,
+        after: this.#forgottenUpTo,
+        batch: settings.batch,
+      });
+      this.#forgottenUpTo = last;
+      isDone = done;
+      await this.#pause(signal);
+    } while (!isDone);
   }
 
   async #untilDone(signal: AbortSignal, prune: () => Promise<number>): Promise<number> {

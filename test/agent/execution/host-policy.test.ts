@@ -32,6 +32,7 @@ const operationsOn = (container: string): Readonly<Record<OperationCase, Operati
     case: "openProcess",
     value: { ticket: new Uint8Array(32), container, process: { command: ["true"] } },
   },
+  runExec: { case: "runExec", value: { container, exec: { command: ["true"] } } },
   updateContainer: { case: "updateContainer", value: { container, update: { pids: 100 } } },
   listProcesses: { case: "listProcesses", value: { container } },
   listChanges: { case: "listChanges", value: { container } },
@@ -53,6 +54,7 @@ const changes = new Set([
   "rename",
   "remove",
   "update",
+  "exec",
 ]);
 
 const named = (isRefused: (operation: OperationCase) => boolean, rule: (name: string) => string) =>

@@ -33,6 +33,7 @@ describe("retention", () => {
       logger: silentLogger,
       settings: { ...defaultRetention, ...settings },
       keysMs: dayMs,
+      briefOperations: ["run_exec"],
     });
 
   /** Ended commands, one a millisecond from `since` on, and as many events. */
@@ -53,6 +54,39 @@ describe("retention", () => {
       });
     }
   }
+
+  it("V11 what processes wrote is forgotten when their callers' keys stand for nothing more, and nothing else is", async () => {
+    const since = systemClock.now();
+    let nowMs = since;
+    const retention = retentionWith({ ...systemClock, now: () => nowMs }, { batch: 7, pauseMs: 0 });
+    const outcome = Uint8Array.of(1, 2, 3);
+    await fill(50, since, { operation: "run_exec", outcome });
+    const outcomes = async () => {
+      const commands = await storage.commands.list({ limit: 100 });
+      return commands.map((command) => command.outcome.byteLength);
+    };
+    await retention.round(neverAborted);
+    assert.deepEqual(await outcomes(), Array(50).fill(3));
+    nowMs += dayMs + 20;
+    await retention.round(neverAborted);
+    assert.deepEqual(await outcomes(), [...Array(30).fill(3), ...Array(20).fill(0)], "newest first");
+    nowMs += 1_000;
+    await retention.round(neverAborted);
+    assert.deepEqual(await outcomes(), Array(50).fill(0));
+    await storage.commit({
+      commands: [
+        commandRecord(100, {
+          operation: "start_container",
+          outcome,
+          state: "SUCCEEDED",
+          endTime: nowMs,
+        }),
+      ],
+    });
+    nowMs += 2 * dayMs;
+    await retention.round(neverAborted);
+    assert.equal((await outcomes())[0], 3);
+  });
 
   it("C33 what is too old goes, what is not stays, and what has not ended stays for ever", async () => {
     const clock = new FakeClock();

@@ -2,8 +2,8 @@ import type { EngineContainer } from "../../../src/agent/engine/engine.ts";
 import type { Command } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import type { Breakage, Execution } from "./engine-host.ts";
 
-/** The operations that change something, as the engine counts them. An update is delivered as a renaming is, and is not asked for here. */
-export type ChaosOperation = Exclude<Execution["method"], "update">;
+/** The operations that change something, as the engine counts them. Updates and processes are delivered as the others are, and are not asked for here. */
+export type ChaosOperation = Exclude<Execution["method"], "update" | "exec">;
 
 /** One thing that a caller wants, over all the calls that it makes for it. No other one concerns the same container. */
 export interface Ask {

@@ -32,6 +32,23 @@ export function encodedResult(command: EndedCommand): Uint8Array {
   return encode({ ...command, end: { error } });
 }
 
+/**
+ * The end as it is written down: what a process wrote may be secret and stays out of the agent's files. The same object where there is
+ * nothing of that.
+ */
+export function withoutOutput(end: CommandEnd): CommandEnd {
+  if (!("outcome" in end) || end.outcome.detail?.case !== "exec") return end;
+  const { stdout, stderr, stdoutTruncated, stderrTruncated, ...exec } = end.outcome.detail.value;
+  const value = {
+    ...exec,
+    stdout: new Uint8Array(),
+    stderr: new Uint8Array(),
+    stdoutTruncated: stdoutTruncated === true || (stdout?.byteLength ?? 0) > 0,
+    stderrTruncated: stderrTruncated === true || (stderr?.byteLength ?? 0) > 0,
+  };
+  return { outcome: { changed: end.outcome.changed ?? false, detail: { case: "exec", value } } };
+}
+
 /** Whether a retry of the same command can help. */
 export function isRetryable(end: CommandEnd): boolean {
   return "error" in end && reasonTraits[end.error.reason].retryable;

@@ -43,11 +43,12 @@ export class OperationContext {
   readonly #preconditions: Preconditions | undefined;
   readonly #pass: () => Promise<void>;
   readonly #begin: (containerId: string | undefined) => Effects;
+  readonly #leaveTurn: () => void;
   #changing = false;
   #target: EngineContainer | undefined;
   #effects: Effects | undefined;
 
-  /** `pass` rejects when this process may not act any more; `begin` is called when the engine is about to be asked for a change. */
+  /** `pass` rejects when this process may not act any more; `begin` is called when the engine is about to be asked for a change; `leaveTurn` lets others have their turn. */
   constructor(
     rooms: OperationRooms,
     signal: AbortSignal,
@@ -55,10 +56,12 @@ export class OperationContext {
       preconditions,
       pass,
       begin,
+      leaveTurn,
     }: {
       readonly preconditions: Preconditions | undefined;
       pass(): Promise<void>;
       begin(containerId: string | undefined): Effects;
+      leaveTurn(): void;
     },
   ) {
     this.rooms = rooms;
@@ -67,6 +70,7 @@ export class OperationContext {
     this.#preconditions = preconditions;
     this.#pass = pass;
     this.#begin = begin;
+    this.#leaveTurn = leaveTurn;
   }
 
   /** Whether the engine was asked to change something. Before that, it is certain that nothing was done. */
@@ -111,6 +115,11 @@ export class OperationContext {
   /** The run has ended. Whether it changed something, as far as anybody knows. */
   end(changed: boolean): void {
     this.#effects?.end(changed);
+  }
+
+  /** What is left only waits: from now on it neither keeps other commands for its container from theirs, nor counts for what runs at once. */
+  leaveTurn(): void {
+    this.#leaveTurn();
   }
 
   /** The container as it is afterwards. What was done stays done when that cannot be seen: then as it was before. */

@@ -7,6 +7,7 @@ import type { EngineChange } from "../../engine/engine.ts";
 import { copyIn } from "../files/copy-in.ts";
 import { copyOut } from "../files/copy-out.ts";
 import { openLogs } from "../logs/open-logs.ts";
+import { runExec } from "../processes/run-exec.ts";
 import { openProcess } from "../processes/open-process.ts";
 import { openStats } from "../stats/open-stats.ts";
 import type { KnownOperation } from "./command-codec.ts";
@@ -90,6 +91,8 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
     change("updateContainer", container, context, (id) =>
       context.rooms.engine.updateContainer(id, update, context.signal),
     ),
+
+  runExec,
 
   async listProcesses({ container, psOptions }, context) {
     const { id } = await context.find(container);

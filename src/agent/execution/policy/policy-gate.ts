@@ -1,5 +1,6 @@
 import { FleetError } from "../../../domain/errors.ts";
 import { operationTraits } from "../../../rpc/operation-traits.ts";
+import type { ExecSpec } from "../../../gen/fairlead/container/v1/process_pb.js";
 import type { EngineContainer } from "../../engine/engine.ts";
 import type { KnownOperation } from "../operations/command-codec.ts";
 import { brokenCreateRule } from "./create-rules.ts";
@@ -33,6 +34,9 @@ export class PolicyGate {
       throw this.#refusal("read_only", `${name}, or any other change`);
     }
     this.#admitName(name);
+    if (processOf(operation)?.privileged === true && this.#policy.create.privileged === "deny") {
+      throw this.#refusal("create.privileged", "a privileged process");
+    }
     if (operation.case === "createContainer") {
       const { spec, start } = operation.value;
       if (start) this.#admitName(operationTraits("startContainer").name);
@@ -95,6 +99,12 @@ export class PolicyGate {
       },
     );
   }
+}
+
+/** What an operation runs in a container. Undefined: nothing. */
+function processOf(operation: KnownOperation): ExecSpec | undefined {
+  if (operation.case === "runExec") return operation.value.exec;
+  return operation.case === "openProcess" ? operation.value.process : undefined;
 }
 
 function carries(labels: Labels, { key, value }: LabelSelector): boolean {
