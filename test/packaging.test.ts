@@ -20,7 +20,7 @@ describe("the npm package", function () {
     await run("npm", ["pack", "--pack-destination", folder], { cwd: root });
     const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
     assert.ok(tarball);
-    const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+    const quiet = ["--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"];
     await run("npm", ["install", "--global", "--prefix", folder, ...quiet, join(folder, tarball)], {
       cwd: folder,
     });

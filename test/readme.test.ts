@@ -5,11 +5,13 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fencedBlocks, projectFolder, readPage } from "./docs/markdown.ts";
+import { sharedCompileCache } from "./support/compile-cache.ts";
 import { eventually } from "./support/control-plane-harness.ts";
 
 const readme = readPage("README.md");
 const blocks = fencedBlocks(readme);
 const binaries = join(projectFolder, "node_modules/.bin");
+const environment = { ...process.env, ...sharedCompileCache };
 
 /** The addresses as the README prints them, and where the fleet of this test really is. */
 interface Places {
@@ -29,7 +31,7 @@ describe("README.md", function () {
     up = spawn(
       join(binaries, "node"),
       [join(projectFolder, "src/bin/fairlead.ts"), "up", "--engine", "simulated", ...listenAnywhere()],
-      { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, FAIRLEAD_DATA: join(folder, "data") } },
+      { stdio: ["ignore", "pipe", "inherit"], env: { ...environment, FAIRLEAD_DATA: join(folder, "data") } },
     );
     let output = "";
     up.stdout?.on("data", (data) => (output += data));
@@ -118,7 +120,7 @@ describe("README.md", function () {
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
-        ...process.env,
+        ...environment,
         PATH: [binaries, process.env["PATH"]].join(delimiter),
         FAIRLEAD_SERVER: places.api,
         FAIRLEAD_DATA: join(folder, "data"),
