@@ -53,13 +53,11 @@ export function contentTests(kit: EngineKit): void {
     assert.match(container.imageId ?? "", /^sha256:[0-9a-f]{64}$/);
     assert.equal(container.command, "sleep 600");
     assert.equal(container.labels?.["com.example.team"], "späti ☕");
-    assert.deepEqual(
-      container.ports?.map(({ containerPort, hostIp, protocol }) => [containerPort, hostIp, protocol]),
-      [
-        [53, "127.0.0.1", "udp"],
-        [8080, "", "tcp"],
-      ],
+    // Where no host port is asked for, Docker may choose one for each family of addresses.
+    const ports = container.ports?.map(
+      ({ containerPort, hostIp, protocol }) => `${containerPort} ${hostIp} ${protocol}`,
     );
+    assert.deepEqual([...new Set(ports)], ["53 127.0.0.1 udp", "8080  tcp"]);
     assert.ok(container.ports?.every(({ hostPort = 0 }) => hostPort > 0));
     assert.deepEqual(
       container.mounts?.map(({ type, target, readOnly }) => [type, target, readOnly]),

@@ -54,8 +54,8 @@ export class OutputReader {
   }
 
   /** Fails when the output ends before. */
-  async until(words: string): Promise<void> {
-    while (!this.text.includes(words)) {
+  async until(words: string | RegExp): Promise<void> {
+    while (typeof words === "string" ? !this.text.includes(words) : !words.test(this.text)) {
       await this.#next(words);
     }
   }
@@ -68,7 +68,7 @@ export class OutputReader {
     return this.text;
   }
 
-  async #next(words: string): Promise<void> {
+  async #next(words: string | RegExp): Promise<void> {
     const next = await this.#pieces.next();
     if (next.done === true) {
       throw new Error(`the output ended without "${words}": ${JSON.stringify(this.text)}`);
