@@ -87,6 +87,7 @@ export { EventSchema, EventType } from "./gen/fairlead/event/v1/event_pb.js";
 export type { Event } from "./gen/fairlead/event/v1/event_pb.js";
 export type { EventFilter } from "./gen/fairlead/event/v1/event_service_pb.js";
 export { CircuitState, HostSchema } from "./gen/fairlead/host/v1/host_pb.js";
+export type { DiskUsage, DiskUsageGroup } from "./gen/fairlead/host/v1/disk_usage_pb.js";
 export type { Host, HostFacts } from "./gen/fairlead/host/v1/host_pb.js";
 export {
   RegistrationTokenSchema,

@@ -94,6 +94,8 @@ export async function* examineAgent(
   yield* examine({ config, identity, trust, certificate }, signal);
 }
 
+const noRestart: ReadonlySet<string> = new Set(["", "no"]);
+
 type Rooms = SessionRooms & {
   readonly position: EventPosition;
   readonly recover: (signal: AbortSignal) => Promise<void>;
@@ -178,7 +180,7 @@ async function roomsFrom(
     onTaken: (timeNs) => position.taken(timeNs),
     logger,
   });
-  const causes = new EventCauses(clock);
+  const causes = new EventCauses(clock, (id) => !noRestart.has(mirror.get(id)?.restartPolicy ?? ""));
   // Taken before any session: what is in the middle now was left there by an earlier process.
   const left = journal.running();
   const protection = new SelfProtection(config.ownContainerId ?? (await findOwnContainerId()));

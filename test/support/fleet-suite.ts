@@ -1,5 +1,6 @@
 import { commandLineTests } from "./fleet-command-line-tests.ts";
 import { commandTests } from "./fleet-command-tests.ts";
+import { diskTests } from "./fleet-disk-tests.ts";
 import type { MakeFleetEngine } from "./fleet-engine.ts";
 import { eventTests } from "./fleet-event-tests.ts";
 import { FleetKit } from "./fleet-kit.ts";
@@ -40,6 +41,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine, { hasSh
       describe("in a terminal", () => terminalTests(kit, hasShell));
       eventTests(kit);
       commandLineTests(kit);
+      diskTests(kit);
       sessionTests(kit);
     });
 

@@ -7,6 +7,7 @@ import type { Clock } from "../../resilience/clock.ts";
 import { DockerConnection } from "./docker-connection.ts";
 import { containerFromInspection } from "./docker-container.ts";
 import { createContainer } from "./docker-create.ts";
+import { readDiskUsage } from "./docker-disk-usage.ts";
 import type { DockerEndpoint } from "./docker-endpoint.ts";
 import { watchContainers } from "./docker-watch.ts";
 import { factsFromDocker } from "./docker-facts.ts";
@@ -261,6 +262,10 @@ export class DockerEngine implements Engine {
   async hostUsage(signal: AbortSignal): Promise<HostUsage> {
     const info = await this.#connection.requestJson<DockerInfo>({ method: "GET", path: "/info" }, signal);
     return readHostUsage(info.DockerRootDir, this.#clock);
+  }
+
+  diskUsage(signal: AbortSignal) {
+    return readDiskUsage(this.#connection, signal);
   }
 
   watch(signal: AbortSignal, sinceNs?: bigint): AsyncIterable<EngineNotice> {

@@ -30,6 +30,23 @@ export interface EngineEvent {
   readonly timeNs: bigint;
 }
 
+/** What things of one kind take on the disk. */
+export interface EngineDiskUsageGroup {
+  readonly totalCount: number;
+  readonly activeCount: number;
+  readonly sizeBytes: bigint;
+  /** What removing those that are not in use would give back. */
+  readonly reclaimableBytes: bigint;
+}
+
+/** What an engine takes on the disk of its host. */
+export interface EngineDiskUsage {
+  readonly images: EngineDiskUsageGroup;
+  readonly containers: EngineDiskUsageGroup;
+  readonly volumes: EngineDiskUsageGroup;
+  readonly buildCache: EngineDiskUsageGroup;
+}
+
 /** What an engine's event stream says. */
 export type EngineNotice =
   /**
@@ -143,6 +160,8 @@ export interface Engine {
   usage(container: string, signal: AbortSignal): Promise<ContainerUsage | undefined>;
   /** What the host has used up to now. Where the engine is on another machine than the agent, it is the agent's machine that is told of. */
   hostUsage(signal: AbortSignal): Promise<HostUsage>;
+  /** What the engine takes on the disk, as `docker system df` counts. */
+  diskUsage(signal: AbortSignal): Promise<EngineDiskUsage>;
   /**
    * Follows the engine's events until the signal aborts (then it just ends) or the stream breaks (then it throws
    * `ENGINE_UNAVAILABLE`). Starting again is the caller's business, and so is a fresh list. With `sinceNs` the events from that time on

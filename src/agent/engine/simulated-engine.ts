@@ -18,6 +18,7 @@ import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from
 import type { EngineArchive, EnginePathFacts, UnpackOptions } from "./engine-files.ts";
 import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import { simulatedHostUsage, simulatedMachine, simulatedUsage } from "./simulated-usage.ts";
+import { simulatedDiskUsage } from "./simulated-disk-usage.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
 import { inventHex, type Random } from "./simulated-names.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
@@ -358,16 +359,12 @@ export class SimulatedEngine implements Engine {
     return simulatedHostUsage(this.#host.containers.all(), this.#options.clock.now());
   }
 
-  watch(signal: AbortSignal, sinceNs?: bigint): AsyncIterable<EngineNotice> {
-    return this.#watch(signal, sinceNs);
+  async diskUsage(signal: AbortSignal) {
+    await this.#arrive(signal);
+    return simulatedDiskUsage(this.#host.containers.all());
   }
 
-  async close(): Promise<void> {
-    this.#available = false;
-    this.#host.close();
-  }
-
-  async *#watch(signal: AbortSignal, sinceNs: bigint | undefined): AsyncGenerator<EngineNotice> {
+  async *watch(signal: AbortSignal, sinceNs?: bigint): AsyncGenerator<EngineNotice> {
     try {
       await this.#arrive(signal);
     } catch (error) {
@@ -377,6 +374,11 @@ export class SimulatedEngine implements Engine {
       throw error;
     }
     yield* this.#host.events.follow(signal, sinceNs);
+  }
+
+  async close(): Promise<void> {
+    this.#available = false;
+    this.#host.close();
   }
 
   async #arrive(signal: AbortSignal, call?: SimulatedCall): Promise<void> {

@@ -26,6 +26,7 @@ const harmful: Readonly<Record<OperationCase, boolean>> = {
   openProcess: false,
   openStats: false,
   statPath: false,
+  getDiskUsage: false,
   copyOut: false,
   // What is written into it may be its program.
   copyIn: true,

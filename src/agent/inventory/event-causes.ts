@@ -32,7 +32,7 @@ interface Window {
   endedMs: number | undefined;
 }
 
-const { CREATED, DIED, PAUSED, REMOVED, RENAMED, STARTED, UNPAUSED } = ContainerAction;
+const { CREATED, DIED, PAUSED, REMOVED, RENAMED, STARTED, UNPAUSED, UPDATED } = ContainerAction;
 
 const effectsOf: { readonly [Case in OperationCase]?: readonly ContainerAction[] } = {
   createContainer: [CREATED, STARTED],
@@ -44,6 +44,7 @@ const effectsOf: { readonly [Case in OperationCase]?: readonly ContainerAction[]
   unpauseContainer: [UNPAUSED],
   renameContainer: [RENAMED],
   removeContainer: [DIED, REMOVED],
+  updateContainer: [UPDATED],
 };
 
 const none: EventCause = { kind: "none" };
@@ -55,6 +56,8 @@ const lingerMs = 2_000;
 const askedMs = 60_000;
 /** What is removed so soon after its end was removed by what ended it: `rm --force`, or the engine for a container of `run --rm`. */
 const removalNs = 5_000_000_000n;
+/** An engine waits longer from one restart to the next, but never longer than a minute. */
+const restartNs = 70_000_000_000n;
 const maxRemembered = 4096;
 
 /**
@@ -63,12 +66,15 @@ const maxRemembered = 4096;
  */
 export class EventCauses {
   readonly #clock: Clock;
+  readonly #restartsByItself: (containerId: string) => boolean;
   readonly #windows = new Set<Window>();
   readonly #asked = new Map<string, { readonly cause: EventCause; readonly atMs: number }>();
   readonly #deaths = new Map<string, { readonly cause: EventCause; readonly timeNs: bigint }>();
 
-  constructor(clock: Clock) {
+  /** `restartsByItself`: whether the engine is to start a container again that has ended by itself. */
+  constructor(clock: Clock, restartsByItself: (containerId: string) => boolean) {
     this.#clock = clock;
+    this.#restartsByItself = restartsByItself;
   }
 
   /** A command asks the engine for a change now. Undefined container: one that it makes. */
@@ -114,11 +120,13 @@ export class EventCauses {
         return this.#causeOfDeath(event);
       case REMOVED:
         return this.#commandBehind(containerId, action) ?? this.#causeOfRemoval(event);
-      case CREATED:
       case STARTED:
+        return this.#commandBehind(containerId, action) ?? this.#causeOfStart(event);
+      case CREATED:
       case PAUSED:
       case UNPAUSED:
       case RENAMED:
+      case UPDATED:
         return this.#commandBehind(containerId, action) ?? outside;
       default:
         return none;
@@ -139,6 +147,12 @@ export class EventCauses {
     const death = this.#deaths.get(containerId);
     this.#deaths.delete(containerId);
     return death !== undefined && timeNs - death.timeNs < removalNs ? death.cause : outside;
+  }
+
+  #causeOfStart({ containerId, timeNs }: EngineEvent): EventCause {
+    const death = this.#deaths.get(containerId);
+    const isAgain = death?.cause.kind === "none" && timeNs - death.timeNs < restartNs;
+    return isAgain && this.#restartsByItself(containerId) ? none : outside;
   }
 
   #commandBehind(containerId: string, action: ContainerAction, isTold = true): EventCause | undefined {

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { HostSchema } from "../../gen/fairlead/host/v1/host_pb.js";
 import type { Host } from "../../gen/fairlead/host/v1/host_pb.js";
 import { addHostsBansCommand } from "./hosts-bans.ts";
+import { addHostsDfCommand } from "./hosts-df.ts";
 import { addHostsDiagnoseCommand } from "./hosts-diagnose.ts";
 import { addHostsGetCommand } from "./hosts-get.ts";
 import { addHostsLabelCommand } from "./hosts-label.ts";
@@ -45,6 +46,7 @@ export function addHostsCommand(parent: Command, line: CommandLine): void {
     .option("--ban", "ban their engines as well: no token enrols them again until the ban is lifted");
   addClientOptions(remove).action(clientAction<RemoveOptions>(line, removeHosts));
   addHostsGetCommand(hosts, line);
+  addHostsDfCommand(hosts, line);
   addHostsDiagnoseCommand(hosts, line);
   addHostsLabelCommand(hosts, line);
   addHostsRenameCommand(hosts, line);

@@ -18,6 +18,7 @@ import { everyHost, type HostTest } from "../inventory/host-view.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import type { KeyRotations } from "../session/key-rotations.ts";
 import { actorOf, requireWholeFleet, seenBy } from "./calling.ts";
+import { diskUsageOf } from "./disk-usage.ts";
 import { liftEngineBan, listEngineBans } from "./engine-bans.ts";
 import { hostMessage } from "./host-message.ts";
 import { readPage } from "./page.ts";
@@ -30,7 +31,7 @@ export interface HostServiceParts {
   readonly inventory: FleetInventory;
   readonly events: Pick<EventLog, "make">;
   readonly sessions: Pick<Sessions, "remove" | "current" | "rename">;
-  readonly dispatcher: Pick<Dispatcher, "hostRemoved" | "circuitState">;
+  readonly dispatcher: Pick<Dispatcher, "dispatch" | "hostRemoved" | "circuitState">;
   readonly rotations: Pick<KeyRotations, "rotate">;
   readonly clock: Clock;
 }
@@ -59,6 +60,10 @@ export function createHostService(parts: HostServiceParts): ServiceImpl<typeof H
     liftEngineBan({ engineId }, { values }) {
       requireWholeFleet(values);
       return liftEngineBan(parts, engineId, actorOf(values));
+    },
+    async getDiskUsage(request, context) {
+      const record = await requireRecord(parts, request.host, seenBy(context.values));
+      return { usage: await diskUsageOf(parts, record, request, context) };
     },
     async rotateAgentKey({ host }, { values }) {
       const { agentId } = await requireRecord(parts, host, seenBy(values));

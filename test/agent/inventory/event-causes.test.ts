@@ -16,7 +16,7 @@ describe("the causes of the engine's events", () => {
   let timeNs: bigint;
   beforeEach(() => {
     clock = new FakeClock();
-    causes = new EventCauses(clock);
+    causes = new EventCauses(clock, (id) => id === "restarts");
     timeNs = 1_000n * second;
   });
 
@@ -33,7 +33,15 @@ describe("the causes of the engine's events", () => {
   }
 
   it("L10 what nobody's command did came from outside, but an end, health and memory only where somebody asked", async () => {
-    for (const action of ["CREATED", "STARTED", "PAUSED", "UNPAUSED", "RENAMED", "REMOVED"] as const) {
+    for (const action of [
+      "CREATED",
+      "STARTED",
+      "PAUSED",
+      "UNPAUSED",
+      "RENAMED",
+      "UPDATED",
+      "REMOVED",
+    ] as const) {
       assert.equal(await cause(action), "outside", action);
     }
     for (const action of ["DIED", "HEALTHY", "UNHEALTHY", "OUT_OF_MEMORY"] as const) {
@@ -74,6 +82,19 @@ describe("the causes of the engine's events", () => {
     await clock.pass(20_000);
     causes.asked("c");
     assert.equal(await cause("DIED"), "outside");
+  });
+
+  it("L10 a start by the engine's own restart policy is nobody's, one of a container without is somebody's", async () => {
+    for (const [container, expected] of [
+      ["restarts", "none"],
+      ["c", "outside"],
+    ] as const) {
+      assert.equal(await cause("DIED", container), "none");
+      assert.equal(await cause("STARTED", container), expected);
+      causes.asked(container);
+      assert.equal(await cause("DIED", container), "outside");
+      assert.equal(await cause("STARTED", container), "outside");
+    }
   });
 
   it("L10 a command that changed nothing caused nothing", async () => {

@@ -4,6 +4,7 @@ import type {
   Engine,
   EngineChange,
   EngineContainer,
+  EngineDiskUsage,
   EngineFacts,
   EngineFileChange,
   EngineNotice,
@@ -111,6 +112,10 @@ export class RemoteEngine implements Engine {
       call.close();
       this.#sockets.delete(call.socket);
     }
+  }
+
+  async diskUsage(): Promise<EngineDiskUsage> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no disk");
   }
 
   async updateContainer(): Promise<EngineChange> {

@@ -33,5 +33,5 @@ export function operationFrom(bytes: Uint8Array): KnownOperation | undefined {
 /** The container that an operation names; for a creation the new one's name, which may be empty; empty where it is about several. */
 export function containerOf(operation: KnownOperation): string {
   if (operation.case === "createContainer") return operation.value.name;
-  return operation.case === "openStats" ? "" : operation.value.container;
+  return "container" in operation.value ? operation.value.container : "";
 }

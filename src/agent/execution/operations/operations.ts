@@ -1,4 +1,4 @@
-import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { CreateContainerValid } from "../../../gen/fairlead/agent/v1/container_operations_pb.js";
 import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb.js";
 import { FleetError } from "../../../domain/errors.ts";
@@ -104,6 +104,16 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
     const { id } = await context.find(container);
     const value = boundedChanges(await context.rooms.engine.listChanges(id, context.signal));
     return { detail: { case: "changes", value } };
+  },
+
+  async getDiskUsage(_value, { gate, rooms, signal }) {
+    // Sums over everything tell of no container in particular, so that rules about containers do not apply.
+    gate.permitted([]);
+    const value = {
+      ...(await rooms.engine.diskUsage(signal)),
+      measuredTime: timestampFromMs(rooms.clock.now()),
+    };
+    return { detail: { case: "diskUsage", value } };
   },
 
   openLogs,
