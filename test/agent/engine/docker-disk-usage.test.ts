@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { diskUsageFrom } from "../../../src/agent/engine/docker-disk-usage.ts";
 
+function group(totalCount: number, activeCount: number, size: number, reclaimable: number) {
+  return { totalCount, activeCount, sizeBytes: BigInt(size), reclaimableBytes: BigInt(reclaimable) };
+}
+
 describe("agent/engine: what Docker takes on the disk", () => {
   it("O18 is counted as docker system df counts: shared layers once, and what is used not as reclaimable", () => {
     const usage = diskUsageFrom({
@@ -28,12 +32,6 @@ describe("agent/engine: what Docker takes on the disk", () => {
         { InUse: false, Shared: false, Size: 5 },
         { InUse: false, Shared: true, Size: 1_000 },
       ],
-    });
-    const group = (totalCount: number, activeCount: number, size: number, reclaimable: number) => ({
-      totalCount,
-      activeCount,
-      sizeBytes: BigInt(size),
-      reclaimableBytes: BigInt(reclaimable),
     });
     assert.deepEqual(usage, {
       images: group(3, 2, 1_000, 500),
