@@ -29,7 +29,6 @@ const exitCode = await runCli(
     isTTY: process.stdout.isTTY,
     isErrorTTY: process.stderr.isTTY,
     columns: process.stdout.columns,
-    rows: process.stdout.rows,
     signal: interruption(),
   }),
   { version: manifest.version, programName, localCommands: [addUpCommand, addServeCommand, addAgentCommand] },

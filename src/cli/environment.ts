@@ -41,8 +41,6 @@ export interface Environment {
   readonly isErrorTTY: boolean;
   /** Width of the terminal. */
   readonly columns: number | undefined;
-  /** Its height. Undefined: it is none. */
-  readonly rows?: number | undefined;
   /** Aborts when the person wants an end. */
   readonly signal: AbortSignal;
   readonly clock: Clock;

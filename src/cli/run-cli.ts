@@ -10,6 +10,7 @@ import {
 } from "./commands/container-actions.ts";
 import { addAuthorityCommand } from "./commands/authority.ts";
 import { addCommandsCommand } from "./commands/commands.ts";
+import { addCpCommand } from "./commands/cp.ts";
 import { addCreateCommand } from "./commands/create.ts";
 import { addDiffCommand } from "./commands/diff.ts";
 import { addEventsCommand } from "./commands/events.ts";
@@ -66,6 +67,7 @@ const clientCommands: readonly AddCommand[] = [
   addDiffCommand,
   addLogsCommand,
   addStatsCommand,
+  addCpCommand,
   addExecCommand,
 ];
 const fleetCommands: readonly AddCommand[] = [

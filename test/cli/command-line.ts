@@ -8,6 +8,7 @@ import { CommandService } from "../../src/gen/fairlead/command/v1/command_servic
 import { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
 import { LogService } from "../../src/gen/fairlead/container/v1/log_service_pb.js";
 import { StatsService } from "../../src/gen/fairlead/container/v1/stats_service_pb.js";
+import { FileService } from "../../src/gen/fairlead/container/v1/file_service_pb.js";
 import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -19,6 +20,7 @@ import { HealthStates } from "../../src/rpc/health.ts";
 export interface Answers {
   readonly containers?: Partial<ServiceImpl<typeof ContainerService>>;
   readonly logs?: Partial<ServiceImpl<typeof LogService>>;
+  readonly files?: Partial<ServiceImpl<typeof FileService>>;
   readonly stats?: Partial<ServiceImpl<typeof StatsService>>;
   readonly hosts?: Partial<ServiceImpl<typeof HostService>>;
   readonly tokens?: Partial<ServiceImpl<typeof RegistrationTokenService>>;
@@ -59,6 +61,7 @@ export async function serveAnswers(
       router
         .service(ContainerService, answers.containers ?? {})
         .service(LogService, answers.logs ?? {})
+        .service(FileService, answers.files ?? {})
         .service(StatsService, answers.stats ?? {})
         .service(HostService, answers.hosts ?? {})
         .service(RegistrationTokenService, answers.tokens ?? {})

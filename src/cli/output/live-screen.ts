@@ -16,7 +16,8 @@ export class LiveScreen {
 
   /** Shows a text, escaped already, as far as there are lines for it. What was there is written over, so that nothing flickers. */
   show(text: string): void {
-    const { rows = Number.POSITIVE_INFINITY, stdout } = this.#environment;
+    const { terminal, stdout } = this.#environment;
+    const rows = terminal?.size().rows ?? Number.POSITIVE_INFINITY;
     const lines = text.trimEnd().split("\n");
     const shown =
       lines.length < rows ? lines : [...lines.slice(0, rows - 2), `… ${lines.length - rows + 2} more`];
