@@ -212,6 +212,7 @@ function furnishSessions(
     sessions,
     dispatcher,
     settings: { ...defaultStreamSettings, ...config.streams },
+    observer: metrics.streams,
   });
   return { rotations, issuance, streams, dataStreams };
 }
@@ -220,7 +221,7 @@ function follow(
   metrics: Metrics,
   rooms: Pick<Foundation, "events" | "storage"> & Commands & ReturnType<typeof furnishSessions>,
 ): void {
-  const { dispatcher, events, journal, sessions, storage, streams } = rooms;
+  const { dataStreams, dispatcher, events, journal, sessions, storage, streams } = rooms;
   metrics.follow({
     sessions: () => sessions.all(),
     handshakes: () => streams.handshakes,
@@ -228,6 +229,7 @@ function follow(
     openCommands: () => journal.openCount,
     circuits: () => dispatcher.circuitCount(),
     events: () => events.figures,
+    streams: () => dataStreams.traffic,
     storageHealthy: () => storage.healthy(),
   });
 }

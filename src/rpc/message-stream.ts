@@ -41,6 +41,8 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
   readonly #arrived: WireMessage[] = [];
   readonly #waiting: { reader?: (() => void) | undefined; sender?: (() => void) | undefined } = {};
   #blocked = false;
+  #receivedBytes = 0;
+  #sentBytes = 0;
   /** The peer sends nothing more. */
   #complete = false;
 
@@ -51,6 +53,7 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
     call.pause();
     call.on("data", (message: WireMessage) => {
       this.#arrived.push(message);
+      this.#receivedBytes += message.byteLength;
       call.pause();
       this.#wake();
     });
@@ -65,6 +68,11 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
     });
     call.on("error", (error: unknown) => this.end(fleetErrorFromGrpc(error)));
     for (const event of ["cancelled", "close"]) call.on(event, () => this.end(gone()));
+  }
+
+  /** How much has come and gone, in bytes of messages. */
+  get carried(): { readonly receivedBytes: number; readonly sentBytes: number } {
+    return { receivedBytes: this.#receivedBytes, sentBytes: this.#sentBytes };
   }
 
   /**
@@ -87,7 +95,9 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
   async send(message: MessageInitShape<Out>, signal: AbortSignal = this.signal): Promise<void> {
     this.signal.throwIfAborted();
     const { outgoing } = this.#types;
-    this.#blocked = !this.#call.write(wireMessage(toBinary(outgoing, create(outgoing, message))));
+    const bytes = wireMessage(toBinary(outgoing, create(outgoing, message)));
+    this.#sentBytes += bytes.byteLength;
+    this.#blocked = !this.#call.write(bytes);
     while (this.#blocked) {
       await this.#woken("sender", signal);
       this.signal.throwIfAborted();

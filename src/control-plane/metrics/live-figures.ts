@@ -1,4 +1,5 @@
-import { Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { KindOfTraffic } from "../streams/stream-traffic.ts";
 
 /** What is read at the moment when somebody asks. */
 export interface LiveFigures {
@@ -10,6 +11,8 @@ export interface LiveFigures {
   readonly openCommands: () => number;
   readonly circuits: () => { readonly open: number; readonly halfOpen: number };
   readonly events: () => { readonly newest: number; readonly watchers: number; readonly lag: number };
+  /** Data streams. */
+  readonly streams: () => readonly KindOfTraffic[];
   readonly storageHealthy: () => boolean;
 }
 
@@ -48,6 +51,7 @@ export function addLiveFigures(registry: Registry, figures: LiveFigures): void {
   gauge("fairlead_storage_healthy", "1 while the database takes writes.", () =>
     Number(figures.storageHealthy()),
   );
+  addStreamFigures(registry, figures);
   registry.registerMetric(
     new Gauge({
       name: "fairlead_circuits",
@@ -58,6 +62,35 @@ export function addLiveFigures(registry: Registry, figures: LiveFigures): void {
         const { open, halfOpen } = figures.circuits();
         this.set({ state: "open" }, open);
         this.set({ state: "half-open" }, halfOpen);
+      },
+    }),
+  );
+}
+
+function addStreamFigures(registry: Registry, { streams }: LiveFigures): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "fairlead_data_streams",
+      help: "Data streams that are open, by the operation that asked for them.",
+      labelNames: ["kind"],
+      registers: [],
+      collect() {
+        for (const { kind, open } of streams()) this.set({ kind }, open);
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Counter({
+      name: "fairlead_data_stream_bytes_total",
+      help: "Bytes of messages on data streams, by kind; up: from agents.",
+      labelNames: ["kind", "direction"],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { kind, upBytes, downBytes } of streams()) {
+          this.inc({ kind, direction: "up" }, upBytes);
+          this.inc({ kind, direction: "down" }, downBytes);
+        }
       },
     }),
   );

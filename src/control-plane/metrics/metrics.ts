@@ -4,6 +4,7 @@ import { CommandMetrics } from "./command-metrics.ts";
 import { addLiveFigures, type LiveFigures } from "./live-figures.ts";
 import { SessionMetrics } from "./session-metrics.ts";
 import { StorageMetrics } from "./storage-metrics.ts";
+import { StreamMetrics } from "./stream-metrics.ts";
 
 /** A page of figures. */
 export interface MetricsPage {
@@ -19,6 +20,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly commands = new CommandMetrics(this.#registry);
   readonly sessions = new SessionMetrics(this.#registry);
+  readonly streams = new StreamMetrics(this.#registry);
   readonly storage: StorageMetrics;
 
   constructor(clock: Clock) {

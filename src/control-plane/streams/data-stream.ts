@@ -9,6 +9,7 @@ import {
 import { MessageStream } from "../../rpc/message-stream.ts";
 import type { AgentCall } from "../session/agent-call.ts";
 import { errorFromFailure } from "../dispatch/command-end.ts";
+import type { Carried } from "./stream-traffic.ts";
 
 /** What an agent sends, but for the opening and the end. */
 export type StreamMessage = Exclude<
@@ -45,6 +46,12 @@ export class DataStream {
   /** Aborts when it is over. */
   get signal(): AbortSignal {
     return this.#stream.signal;
+  }
+
+  /** What it has carried. */
+  get carried(): Carried {
+    const { receivedBytes, sentBytes } = this.#stream.carried;
+    return { upBytes: receivedBytes, downBytes: sentBytes };
   }
 
   /** The exit code that the agent said at the end. */

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { Operation } from "../../gen/fairlead/agent/v1/operation_pb.js";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
+import { operationTraits } from "../../rpc/operation-traits.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { DispatchRequest } from "../dispatch/dispatch-request.ts";
@@ -13,7 +14,9 @@ import type { Reception } from "../session/reception.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import { DataStream } from "./data-stream.ts";
 import { StreamCount } from "./stream-count.ts";
+import type { StreamObserver } from "./stream-observer.ts";
 import type { StreamSettings } from "./stream-settings.ts";
+import { type KindOfTraffic, StreamTraffic } from "./stream-traffic.ts";
 import { TicketOffice } from "./ticket-office.ts";
 
 /** What data streams need. */
@@ -25,6 +28,7 @@ export interface DataStreamsParts {
   readonly settings: StreamSettings;
   readonly wheel: TimerWheel;
   readonly logger: Logger;
+  readonly observer: StreamObserver;
 }
 
 /** What somebody wants streamed. */
@@ -49,6 +53,7 @@ export class DataStreams {
   readonly #parts: DataStreamsParts;
   readonly #tickets: TicketOffice<DataStream>;
   readonly #count: StreamCount;
+  readonly #traffic = new StreamTraffic();
   readonly #ofSession = new WeakMap<AgentSession, Set<DataStream>>();
   readonly #all = new Set<DataStream>();
   readonly #taking = new Set<Promise<void>>();
@@ -66,6 +71,11 @@ export class DataStreams {
     return this.#count.size;
   }
 
+  /** What they carry, and have carried, by kind. */
+  get traffic(): readonly KindOfTraffic[] {
+    return this.#traffic.kinds();
+  }
+
   /** How many tickets can still be used. */
   get tickets(): number {
     return this.#tickets.size;
@@ -78,25 +88,29 @@ export class DataStreams {
   async open(request: StreamRequest): Promise<OpenedStream> {
     if (this.#closed !== undefined) throw this.#closed;
     const { host, signal } = request;
-    const leave = this.#count.enter(host);
     const ticket = this.#tickets.issue(host.agentId);
+    const operation = request.operation(ticket.secret);
+    const kind = kindOf(operation);
+    let leave: (() => void) | undefined;
     try {
+      leave = this.#count.enter(host);
       const session = this.#parts.sessions.current(host.agentId);
-      const commandId = await this.#ask(request, ticket.secret);
+      const commandId = await this.#ask(request, operation);
       const stream = await ticket.opened;
-      this.#keep(stream, session, leave);
+      this.#keep(stream, session, [leave, this.#traffic.begin(kind, stream)]);
       signal.throwIfAborted();
       return { commandId, stream };
     } catch (error) {
       const reason =
         error instanceof FleetError ? error : new FleetError("CANCELLED", "nobody wants the stream");
+      this.#parts.observer.notOpened(kind, reason.reason);
       ticket.takeBack(reason);
       ticket.opened
         .then(
           (stream) => stream.end(reason),
           () => undefined,
         )
-        .finally(leave);
+        .finally(() => leave?.());
       throw error;
     }
   }
@@ -115,10 +129,10 @@ export class DataStreams {
     await Promise.all(this.#taking);
   }
 
-  async #ask({ operation, ...request }: StreamRequest, ticket: Uint8Array): Promise<string> {
+  async #ask(request: StreamRequest, operation: Operation): Promise<string> {
     const { commandId } = await this.#parts.dispatcher.dispatch({
       ...request,
-      operation: operation(ticket),
+      operation,
       requestId: "",
       requestDigest: noDigest,
     });
@@ -145,6 +159,7 @@ export class DataStreams {
         { address: call.getPeer(), reason: reason.reason },
         `a data stream was refused: ${reason.message}`,
       );
+      this.#parts.observer.refused(reason.reason);
       stream.end(reason);
     }
   }
@@ -166,12 +181,12 @@ export class DataStreams {
     return handOver;
   }
 
-  #keep(stream: DataStream, session: AgentSession | undefined, leave: () => void): void {
+  #keep(stream: DataStream, session: AgentSession | undefined, leaves: readonly (() => void)[]): void {
     const siblings = this.#siblings(session);
     const forget = () => {
       this.#all.delete(stream);
       siblings.delete(stream);
-      leave();
+      for (const leave of leaves) leave();
     };
     this.#all.add(stream);
     siblings.add(stream);
@@ -193,6 +208,10 @@ export class DataStreams {
     });
     return siblings;
   }
+}
+
+function kindOf({ operation }: Operation): string {
+  return operation.case === undefined ? "unknown" : operationTraits(operation.case).name;
 }
 
 function disconnected(): FleetError {
