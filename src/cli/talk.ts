@@ -3,6 +3,7 @@ import { FleetError } from "../domain/errors.ts";
 import type { ExecRequestSchema, ExecResponse } from "../gen/fairlead/container/v1/exec_service_pb.js";
 import type { ExecSpecSchema, ProcessInputSchema } from "../gen/fairlead/container/v1/process_pb.js";
 import { OutputStream } from "../gen/fairlead/container/v1/log_pb.js";
+import { execByCalls } from "../client/exec-by-calls.ts";
 import { Merge } from "../resilience/merge.ts";
 import { linkSignal } from "../resilience/signals.ts";
 import type { Terminal } from "./environment.ts";
@@ -46,12 +47,16 @@ export async function talk(
   const sizes = new Sizes(terminal);
   if (terminal !== undefined) inputs.add(sizes.changes(scope.signal));
   inputs.seal();
+  const begun = Promise.withResolvers<void>();
   try {
     const size = terminal?.size() ?? usualSize;
-    const requests = withStart(start, size, inputs.read());
+    const typing = inputs.read();
+    const requests = (isOver: () => boolean) =>
+      withStart({ start, size, isOver, begun: begun.promise }, typing);
     let exitCode: number | undefined;
-    for await (const { message } of invocation.duplex.processes.exec(requests, { signal: scope.signal })) {
+    for await (const { message } of answers(invocation, requests, scope.signal)) {
       if (message.case === "started") {
+        begun.resolve();
         if (start.stdin) terminal?.setRaw(true);
         await onStarted();
         // What was attached to before it ran has its size only now.
@@ -67,6 +72,7 @@ export async function talk(
   } finally {
     terminal?.setRaw(false);
     scope.abort(new FleetError("CANCELLED", "the process has ended"));
+    begun.resolve();
     scope.release();
     sizes.close();
   }
@@ -80,12 +86,50 @@ async function show(
   await writeWhenRoom(output, data, environment.signal);
 }
 
+/** By a stream both ways where HTTP/2 gets through, otherwise by calls. */
+async function* answers(
+  { client, duplex }: Invocation,
+  requests: (isOver: () => boolean) => AsyncIterable<Request>,
+  signal: AbortSignal,
+): AsyncGenerator<Pick<ExecResponse, "message">> {
+  let hasBegun = false;
+  let isOver = false;
+  try {
+    for await (const answer of duplex.processes.exec(
+      requests(() => isOver),
+      { signal },
+    )) {
+      hasBegun = true;
+      yield answer;
+    }
+  } catch (error) {
+    if (hasBegun || !isUnreachable(error)) throw error;
+    // What the first way was given to read from must leave what is typed to the second.
+    isOver = true;
+    const again = requests(() => false);
+    yield* execByCalls(client.processes, again, signal);
+  }
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof FleetError && error.reason === "SERVER_UNREACHABLE";
+}
+
+/** Nothing is taken of what is typed before the process has begun. */
 async function* withStart(
-  start: Start,
-  terminalSize: Size,
+  opening: {
+    readonly start: Start;
+    readonly size: Size;
+    readonly begun: Promise<void>;
+    /** Somebody else reads the inputs. */
+    readonly isOver: () => boolean;
+  },
   inputs: AsyncIterable<Input>,
 ): AsyncGenerator<Request> {
+  const { start, size: terminalSize, begun, isOver } = opening;
   yield { message: { case: "start", value: { ...start, terminalSize } } };
+  await begun;
+  if (isOver()) return;
   for await (const input of inputs) yield { message: { case: "input", value: { input } } };
 }
 

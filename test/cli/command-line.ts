@@ -6,6 +6,7 @@ import { ApiKeyService } from "../../src/gen/fairlead/access/v1/api_key_service_
 import { Role } from "../../src/gen/fairlead/access/v1/role_pb.js";
 import { CommandService } from "../../src/gen/fairlead/command/v1/command_service_pb.js";
 import { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
+import { ExecService } from "../../src/gen/fairlead/container/v1/exec_service_pb.js";
 import { LogService } from "../../src/gen/fairlead/container/v1/log_service_pb.js";
 import { StatsService } from "../../src/gen/fairlead/container/v1/stats_service_pb.js";
 import { FileService } from "../../src/gen/fairlead/container/v1/file_service_pb.js";
@@ -21,6 +22,7 @@ export interface Answers {
   readonly containers?: Partial<ServiceImpl<typeof ContainerService>>;
   readonly logs?: Partial<ServiceImpl<typeof LogService>>;
   readonly files?: Partial<ServiceImpl<typeof FileService>>;
+  readonly processes?: Partial<ServiceImpl<typeof ExecService>>;
   readonly stats?: Partial<ServiceImpl<typeof StatsService>>;
   readonly hosts?: Partial<ServiceImpl<typeof HostService>>;
   readonly tokens?: Partial<ServiceImpl<typeof RegistrationTokenService>>;
@@ -62,6 +64,7 @@ export async function serveAnswers(
         .service(ContainerService, answers.containers ?? {})
         .service(LogService, answers.logs ?? {})
         .service(FileService, answers.files ?? {})
+        .service(ExecService, answers.processes ?? {})
         .service(StatsService, answers.stats ?? {})
         .service(HostService, answers.hosts ?? {})
         .service(RegistrationTokenService, answers.tokens ?? {})
@@ -101,8 +104,8 @@ export async function fairleadAlone(
     args,
     {
       env: { FAIRLEAD_DATA: noFolder },
-      stdout: { write: (text) => (written.stdout += text) },
-      stderr: { write: (text) => (written.stderr += text) },
+      stdout: { write: (text) => (written.stdout += Buffer.from(text).toString("utf8")) },
+      stderr: { write: (text) => (written.stderr += Buffer.from(text).toString("utf8")) },
       isTTY: false,
       isErrorTTY: false,
       columns: undefined,
