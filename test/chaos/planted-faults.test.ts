@@ -109,8 +109,8 @@ const faults: Readonly<Record<string, PlantedFault>> = {
     mutations: [
       {
         file: "src/control-plane/dispatch/command-journal.ts",
-        from: "await this.#storage.commit({ commands: [record], events: [this.#ended(record)] });",
-        to: "setTimeout(() => this.#storage.commit({ commands: [record], events: [this.#ended(record)] }), 300);",
+        from: "await this.#storage.commit({ commands: [stored], events: [event] });",
+        to: "setTimeout(() => this.#storage.commit({ commands: [stored], events: [event] }), 300);",
       },
     ],
     run: {
@@ -147,8 +147,9 @@ const faults: Readonly<Record<string, PlantedFault>> = {
       },
     ],
     run: {
-      ...small,
-      faults: { cut: 1, reset: 1, "half-open": 1 },
+      ...once,
+      faults: { cut: 1, reset: 1 },
+      faultCount: 5,
       faultEveryMs: [50, 200],
       asks: ({ index }) => ({ ...steady, operation: "kill", requestId: `key-${index}`, hangsUpAfterMs: 20 }),
     },
