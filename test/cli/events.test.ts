@@ -52,6 +52,21 @@ describe("events on the command line", () => {
     assert.deepEqual(asked[0], [[EventType.CONTAINER_DIED], ["web-1"], 7n]);
   });
 
+  it("L10 names the command that did it and its caller, or says that it came from outside", async () => {
+    const caused = { ...eventOf(1n), commandId: "0199", actor: "alice" };
+    const answers: Answers = {
+      events: { listEvents: () => ({ events: [caused, eventOf(2n, { origin: "outside" })] }) },
+    };
+    const { stdout } = await fairlead(answers, ["events"]);
+    assert.deepEqual(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.split("container=web ")[1]),
+      ["command=0199 by=alice", "origin=outside"],
+    );
+  });
+
   it("L03 follows, and after a lost connection goes on where it was; Ctrl-C is a good end", async () => {
     const interruption = new AbortController();
     const cursors: (bigint | undefined)[] = [];

@@ -92,6 +92,24 @@ describe("an agent that was away", () => {
     assert.deepEqual(all, ["CREATED stored caught up", "CREATED unheard caught up", "CREATED new"]);
   });
 
+  it("L06 what was sent over a connection that died is told again in the next session, but not what was stored", async () => {
+    await begin();
+    await harness.agent({ server: plane.address });
+    const session = await plane.session();
+    await snapshot(session);
+    await make("stored");
+    await make("lost");
+    await told(session, 2);
+    session.send({ storedHostEvents: 1n, sentTime: { seconds: 1n, nanos: 0 } });
+    // Read in its order: once the command is answered, the agent knows what is stored.
+    await session.result(session.command({ case: "inspectContainer", value: { container: "stored" } }));
+    session.fail(new Error("cut"));
+    const next = await plane.session(2);
+    await told(next, 1);
+    await make("new");
+    assert.deepEqual(await told(next, 2), ["CREATED lost caught up", "CREATED new"]);
+  });
+
   it("L05 L06 an event stream that breaks and is opened again repeats nothing and misses nothing", async () => {
     const broken: (() => void)[] = [];
     const reopen = Promise.withResolvers<void>();
