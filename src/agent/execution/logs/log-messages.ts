@@ -34,15 +34,19 @@ export async function* logMessages(
   wishes: LogWishes,
 ): AsyncGenerator<StreamOutput, void> {
   const batch = new Batch(wishes);
-  for await (const placed of untilIdle(source)) {
-    if (placed === "idle") {
-      yield* batch.flush();
-    } else if (placed.kind === "gap") {
-      yield* batch.flush();
-      yield gapMessage(placed);
-    } else {
-      yield* batch.add(placed);
+  const iterator = source[Symbol.asyncIterator]();
+  const turn = new Turn();
+  try {
+    for (;;) {
+      const next = iterator.next();
+      if (batch.isHeld && (await turn.endsBefore(next))) yield* batch.flush();
+      const read = await next;
+      if (read.done === true) break;
+      yield* batch.take(read.value);
     }
+  } finally {
+    turn.forget();
+    await iterator.return?.();
   }
   yield* batch.end();
 }
@@ -68,7 +72,18 @@ class Batch {
     this.#wishes = wishes;
   }
 
-  *add({ record, position }: Extract<PlacedRecord, { kind: "record" }>): Generator<StreamOutput, void> {
+  /** Whether something waits to be flushed. */
+  get isHeld(): boolean {
+    return this.#records.length > 0;
+  }
+
+  *take(placed: PlacedRecord): Generator<StreamOutput, void> {
+    if (placed.kind === "gap") {
+      yield* this.flush();
+      yield gapMessage(placed);
+      return;
+    }
+    const { record, position } = placed;
     const { lines } = this.#wishes;
     const isWanted = this.#wishes[record.stream];
     for (const through of isWanted ? (lines?.take(record) ?? [record]) : []) {
@@ -120,29 +135,26 @@ function gapMessage({ afterNs, beforeNs }: Extract<PlacedRecord, { kind: "gap" }
   };
 }
 
-/** The same, with "idle" between two items when the second one does not come within the same turn of the event loop. */
-async function* untilIdle<Item>(source: AsyncIterable<Item>): AsyncGenerator<Item | "idle", void> {
-  const iterator = source[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const next = iterator.next();
-      const first = await orIdle(next);
-      if (first === "idle") yield first;
-      const read = first === "idle" ? await next : first;
-      if (read.done === true) return;
-      yield read.value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
-}
+/** The turn of the event loop that goes on now, with one immediate for whatever is asked within it. */
+class Turn {
+  #immediate: NodeJS.Immediate | undefined;
+  #end: () => void = () => {};
 
-async function orIdle<Value>(promise: Promise<Value>): Promise<Value | "idle"> {
-  const { promise: idle, resolve } = Promise.withResolvers<"idle">();
-  const immediate = setImmediate(resolve, "idle");
-  try {
-    return await Promise.race([promise, idle]);
-  } finally {
-    clearImmediate(immediate);
+  /** Whether it ends before the promise settles; either way the promise's rejection is taken. One question at a time. */
+  async endsBefore(promise: Promise<unknown>): Promise<boolean> {
+    const { promise: first, resolve } = Promise.withResolvers<boolean>();
+    const settled = () => resolve(false);
+    promise.then(settled, settled);
+    this.#end = () => resolve(true);
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = undefined;
+      this.#end();
+    });
+    return await first;
+  }
+
+  /** Leaves no immediate behind. */
+  forget(): void {
+    clearImmediate(this.#immediate);
   }
 }
