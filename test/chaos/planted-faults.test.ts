@@ -110,13 +110,15 @@ const faults: Readonly<Record<string, PlantedFault>> = {
       {
         file: "src/control-plane/dispatch/command-journal.ts",
         from: "await this.#storage.commit({ commands: [stored], events: [event] });",
-        to: "setTimeout(() => this.#storage.commit({ commands: [stored], events: [event] }), 300);",
+        to: "setTimeout(() => this.#storage.commit({ commands: [stored], events: [event] }), 5_000);",
       },
     ],
     run: {
-      ...small,
+      ...once,
       faults: { "kill-control-plane": 1 },
-      faultEveryMs: [800, 1_500],
+      // Then agents have forgotten some of the results.
+      faultAfterAnswers: 20,
+      faultEveryMs: [500, 600],
       asks: () => ({ ...steady, operation: "restart" }),
     },
     breaks: ["nothing acknowledged is lost"],

@@ -31,6 +31,8 @@ export interface ChaosOptions {
   readonly pauseMs?: number;
   /** So many faults, one after the other, and then nothing more is asked for. Default: as many as there is time for, also side by side. */
   readonly faultCount?: number;
+  /** The time to the first fault begins when so many calls were answered. Default: 0. */
+  readonly faultAfterAnswers?: number;
   /** From one fault to the next. Default: 50 to 600. */
   readonly faultEveryMs?: readonly [number, number];
   /** Default: `usualFaults`. */
@@ -118,9 +120,9 @@ async function disturbed(
 ): Promise<number> {
   const quiet = new AbortController();
   const enough = new AbortController();
-  const faults = inflictAll(fleet, random.fork("faults"), options, quiet.signal).finally(() =>
-    enough.abort(),
-  );
+  const faults = answered(recorder, options.faultAfterAnswers ?? 0, quiet.signal)
+    .then(() => inflictAll(fleet, random.fork("faults"), options, quiet.signal))
+    .finally(() => enough.abort());
   const clients = (["connect", "grpc"] as const).map((protocol) =>
     createFairlead({
       ...keyFileOf(fleet.keyFile),
@@ -191,6 +193,10 @@ async function askAll(
   } finally {
     clearTimeout(patience);
   }
+}
+
+async function answered({ answers }: Recorder, count: number, signal: AbortSignal): Promise<void> {
+  while (answers.length < count && !signal.aborted) await delay(20);
 }
 
 async function inflictAll(
