@@ -263,6 +263,20 @@ describe("the gate of a host's policy", () => {
     gate.requireVerdict();
   });
 
+  it("policy: leaves out of many containers those that may not be touched", async () => {
+    const gate = new PolicyGate(policy);
+    await gate.admit(stop);
+    const containers = [
+      { id: "1", name: "one", labels: { secret: "" } },
+      { id: "2", name: "two" },
+    ];
+    assert.deepEqual(
+      gate.permitted(containers).map(({ id }) => id),
+      ["2"],
+    );
+    gate.requireVerdict();
+  });
+
   it("policy: refuses a container with so many labels that some of them were left out", async () => {
     const labels = Object.fromEntries(Array.from({ length: 512 }, (_, index) => [`l${index}`, ""]));
     const gate = new PolicyGate(policy);
