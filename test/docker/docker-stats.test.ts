@@ -27,7 +27,7 @@ describe("figures beside docker's own", function () {
 
   it("O14 are the same within sampling", async () => {
     const limit = 128 * 1024 * 1024;
-    const script = "head -c 40000000 /dev/zero >/tmp/cached; (while true; do :; done) & sleep 600";
+    const script = "head -c 40000000 /dev/zero >/cached; (while true; do :; done) & sleep 600";
     const id = await runContainer({
       subject,
       command: ["sh", "-c", script],
