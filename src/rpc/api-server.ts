@@ -57,8 +57,8 @@ export interface ApiServer {
   /** How many connections are open, idle ones too. */
   readonly connectionCount: number;
   /**
-   * Accepts nothing new, says NOT_SERVING, and ends streams with `UNAVAILABLE` (`DRAINING`). Resolves when the calls in
-   * flight have ended; how long that may take is for the caller to say, by `close`.
+   * Says NOT_SERVING, and ends streams and answers new calls with `UNAVAILABLE` (`DRAINING`), until `close`: a port that were closed first would
+   * say nothing to anybody. Resolves when the calls in flight have ended; how long that may take is for the caller to say, by `close`.
    */
   drain(): Promise<void>;
   /** Ends everything at once; also after or amid a drain, and twice. Leaves no socket and no timer. */
@@ -99,7 +99,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     async drain() {
       options.health.drain();
       drain.begin();
-      port.stopAccepting();
       await requests.emptied();
     },
     async close() {

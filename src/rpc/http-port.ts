@@ -62,8 +62,6 @@ export interface HttpPort {
   readonly address: { readonly host: string; readonly port: number };
   /** How many connections are open. */
   readonly connectionCount: number;
-  /** Takes no new connection, asks the open ones for no more requests, and lets the running ones end. */
-  stopAccepting(): void;
   /** Ends every connection at once. Resolves when the port is free and nothing is left. */
   close(): Promise<void>;
 }
@@ -106,18 +104,13 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
   });
   const { host, port } = await listening(server, options.listen);
   let closed: Promise<void> | undefined;
-  const stopAccepting = (): void => {
-    closed ??= new Promise((resolve) => server.close(() => resolve()));
-    for (const session of sessions) session.close();
-  };
   return {
     address: { host, port },
     get connectionCount() {
       return sockets.size;
     },
-    stopAccepting,
     async close() {
-      stopAccepting();
+      closed ??= new Promise((resolve) => server.close(() => resolve()));
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
       await Promise.all([closed, sockets.emptied(), sessions.emptied()]);

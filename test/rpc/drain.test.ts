@@ -56,10 +56,14 @@ describe("drain", () => {
       await eventually(() => ended === 0, "the handler of the stream ends");
       assert.equal(health.get(""), "NOT_SERVING");
       await eventually(() => server.requestCount === 1, "only the unary call is left");
+      const late = clientOf(HostService, transportTo(url)).getHost({ host: "late" });
+      assert.equal(fleetErrorFrom(await rejection(late)).reason, "DRAINING", "who comes now is told");
+      assert.equal((await fetch(`${url}/readyz`)).status, 503);
       finishUnary.resolve();
       assert.equal((await unary).host?.name, "done");
       await drained;
       assert.equal(server.requestCount, 0);
+      await server.close();
       await assert.rejects(fetch(`${url}/healthz`), "new connections are refused");
     });
   }
