@@ -114,12 +114,13 @@ export function fileTests(kit: FleetKit): void {
     await noneLeft();
   });
 
-  it("O10 a protected container is read, and not written into", async () => {
+  it("O10 a protected container is neither read nor written into", async () => {
     const labels = { ...kit.engine.labels, "dev.fairlead.protected": "true" };
     const { name } = await kit.fleet.make(main, kit.engine.uniqueName(), labels, { start: false });
     const bytes = archive(member("file", "text"));
     await refused(put({ container: name, path: "/etc" }, inPieces(bytes)), "PROTECTED_CONTAINER");
-    assert.equal((await get(name, "/etc")).name, "etc");
+    await refused(get(name, "/etc"), "PROTECTED_CONTAINER");
+    await noneLeft();
   });
 }
 

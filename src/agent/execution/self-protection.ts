@@ -5,41 +5,46 @@ import type { EngineContainer } from "../engine/engine.ts";
 /** The label that protects a container; the control plane's own carries it. */
 export const protectedLabel = "dev.fairlead.protected";
 
-/** Whether an operation would harm the container that it names. A new one of the schema does not compile until it is decided here. */
-const harmful: Readonly<Record<OperationCase, boolean>> = {
-  inspectContainer: false,
-  createContainer: false,
-  startContainer: false,
-  stopContainer: true,
-  restartContainer: true,
-  killContainer: true,
-  pauseContainer: true,
-  unpauseContainer: false,
-  renameContainer: true,
-  removeContainer: true,
-  runExec: false,
-  listProcesses: false,
-  listChanges: false,
+/**
+ * What an operation does to the container that it names: harm, or get at what is in it. A new one of the schema does not compile until it is
+ * decided here.
+ */
+const effects: Readonly<Record<OperationCase, "none" | "harms" | "enters">> = {
+  inspectContainer: "none",
+  createContainer: "none",
+  startContainer: "none",
+  stopContainer: "harms",
+  restartContainer: "harms",
+  killContainer: "harms",
+  pauseContainer: "harms",
+  unpauseContainer: "none",
+  renameContainer: "harms",
+  removeContainer: "harms",
+  // What runs in it can end it, reads its secrets, and has the engine's socket without the host's policy.
+  runExec: "enters",
+  listProcesses: "none",
+  listChanges: "none",
   // With too little memory it is killed.
-  updateContainer: true,
-  openLogs: false,
-  openProcess: false,
-  openStats: false,
-  statPath: false,
-  getDiskUsage: false,
-  copyOut: false,
+  updateContainer: "harms",
+  openLogs: "none",
+  openProcess: "enters",
+  openStats: "none",
+  statPath: "none",
+  getDiskUsage: "none",
+  // Its files are an agent's key, or an administrator's.
+  copyOut: "enters",
   // What is written into it may be its program.
-  copyIn: true,
+  copyIn: "enters",
 };
 
-/** Whether an operation is refused for a protected container. */
+/** Whether an operation may end or change its container. What it was is to be known after a crash, so that it is not called done on a protected one. */
 export function isHarmful(operation: OperationCase): boolean {
-  return harmful[operation];
+  return effects[operation] === "harms";
 }
 
 /**
  * Keeps the fleet from cutting off the branch that it sits on: the container that the agent runs in, and every one that
- * is labelled as protected, can be neither ended nor renamed nor frozen through the agent.
+ * is labelled as protected, can be neither ended nor renamed nor frozen nor entered through the agent.
  */
 export class SelfProtection {
   readonly #ownContainerId: string | undefined;
@@ -55,9 +60,9 @@ export class SelfProtection {
     return isOwn || container.labels?.[protectedLabel] === "true";
   }
 
-  /** Throws `PROTECTED_CONTAINER` for what would harm a protected container. */
+  /** Throws `PROTECTED_CONTAINER` for what would harm a protected container, or enter it. */
   refuse(operation: OperationCase, container: EngineContainer): void {
-    if (!isHarmful(operation) || !this.covers(container)) return;
+    if (effects[operation] === "none" || !this.covers(container)) return;
     throw new FleetError(
       "PROTECTED_CONTAINER",
       `container ${container.name} is protected: Fairlead itself runs in it, or its label ${protectedLabel} says so`,

@@ -204,6 +204,19 @@ describe("the policy of a host", () => {
     assert.equal(await ruleOf({ case: "createContainer", value: { spec: sleepingSpec() } }), undefined);
   });
 
+  it("policy: a process with all the host's powers is refused like a container with them", async () => {
+    await begin("create: { privileged: deny }\n");
+    const ticket = new Uint8Array(32);
+    const process = { command: ["sh"], privileged: true };
+    for (const refused of [
+      { case: "openProcess", value: { ticket, container: "plain", process } },
+      { case: "runExec", value: { container: "plain", exec: process } },
+    ] satisfies Operation[]) {
+      assert.equal(await ruleOf(refused), "create.privileged", refused.case);
+    }
+    assert.deepEqual(calls, []);
+  });
+
   it("policy: the hello tells it, and a frame tells that it changed or broke", async () => {
     await begin("default: deny\n");
     const { hostPolicy } = session.hello;

@@ -11,6 +11,9 @@ import type { FakeSession } from "../../support/fake-control-plane.ts";
 
 const own = "0123456789abcdef".repeat(4);
 
+const shell = ["sh"];
+const ticket = new Uint8Array(32);
+
 const harmful = (container: string) =>
   [
     { case: "stopContainer", value: { container } },
@@ -20,6 +23,11 @@ const harmful = (container: string) =>
     { case: "renameContainer", value: { container, newName: "other" } },
     { case: "removeContainer", value: { container, force: true } },
     { case: "updateContainer", value: { container, update: { memoryBytes: 6_291_456n } } },
+    { case: "openProcess", value: { container, ticket, process: { command: shell } } },
+    { case: "openProcess", value: { container, ticket } },
+    { case: "runExec", value: { container, exec: { command: shell } } },
+    { case: "copyOut", value: { container, ticket, path: "/" } },
+    { case: "copyIn", value: { container, ticket, path: "/" } },
   ] as const;
 
 describe("self-protection", () => {
@@ -64,7 +72,7 @@ describe("self-protection", () => {
   });
   afterEach(() => harness.close());
 
-  it("O10 its own container and a labelled one are refused whatever would harm them, with no round trip", async () => {
+  it("O10 its own container and a labelled one are refused whatever would harm them or enter them, with no round trip", async () => {
     for (const container of [ownId, labelled]) {
       for (const operation of harmful(container)) {
         const { end } = await session.result(session.command(operation));

@@ -8,12 +8,13 @@ const messageBytes = 16 * 1024;
 
 /** Streams files out of a container over a data stream of its own, which goes on after this has resolved, at the speed of its reader. */
 export async function copyOut(request: CopyOut, context: OperationContext): Promise<Outcome> {
-  const { engine, streams } = context.rooms;
-  const { id } = await context.find(request.container);
+  const { engine, protection, streams } = context.rooms;
+  const container = await context.find(request.container);
+  protection.refuse("copyOut", container);
   await streams.begin(
     request.ticket,
     async (stream) => {
-      const archive = await engine.getArchive(id, request.path, stream.signal);
+      const archive = await engine.getArchive(container.id, request.path, stream.signal);
       return () => send(archive, stream);
     },
     context.signal,

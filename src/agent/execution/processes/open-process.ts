@@ -12,6 +12,7 @@ const usualSize = { columns: 80, rows: 24 };
  */
 export async function openProcess(request: OpenProcessValid, context: OperationContext): Promise<Outcome> {
   const container = await context.find(request.container);
+  context.rooms.protection.refuse("openProcess", container);
   await context.rooms.streams.begin(
     request.ticket,
     async (stream) => {

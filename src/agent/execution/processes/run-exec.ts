@@ -19,11 +19,12 @@ const killedExitCode = 128 + constants.signals.SIGKILL;
  * turn: a stop of its container need not wait for it. Beyond its time it is killed, and so it is when nobody wants it any more.
  */
 export async function runExec(request: RunExecValid, context: OperationContext): Promise<Outcome> {
-  const { id } = await context.find(request.container);
+  const container = await context.find(request.container);
+  context.rooms.protection.refuse("runExec", container);
   const { command, environment, workingDirectory, user, privileged } = request.exec;
   const stdin = request.stdin.byteLength > 0;
   const spec = { command, environment, workingDirectory, user, privileged, tty: false, stdin };
-  const process = await context.change(() => context.rooms.engine.exec(id, spec, context.signal));
+  const process = await context.change(() => context.rooms.engine.exec(container.id, spec, context.signal));
   context.leaveTurn();
   return { changed: true, detail: { case: "exec", value: await resultOf(process, request, context) } };
 }
