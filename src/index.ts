@@ -75,6 +75,8 @@ export type {
 } from "./gen/fairlead/container/v1/stats_service_pb.js";
 export type { ContainerSelector } from "./gen/fairlead/container/v1/container_selector_pb.js";
 export type { ExecResult } from "./gen/fairlead/container/v1/exec_result_pb.js";
+export { WaitCondition } from "./gen/fairlead/container/v1/container_wait_pb.js";
+export type { ContainerExit } from "./gen/fairlead/container/v1/container_wait_pb.js";
 export type { ContainerUpdate } from "./gen/fairlead/container/v1/container_update_pb.js";
 export { FilesystemChange_Kind } from "./gen/fairlead/container/v1/filesystem_change_pb.js";
 export type {

@@ -25,6 +25,7 @@ import { addStatsCommand } from "./commands/stats.ts";
 import { addRunCommand } from "./commands/run.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { addTopCommand } from "./commands/top.ts";
+import { addWaitCommand } from "./commands/wait.ts";
 import { addUpdateCommand } from "./commands/update.ts";
 import { wantsColours } from "./environment.ts";
 import type { Environment } from "./environment.ts";
@@ -62,6 +63,7 @@ const clientCommands: readonly AddCommand[] = [
   addRenameCommand,
   addUpdateCommand,
   addRmCommand,
+  addWaitCommand,
   addInspectCommand,
   addTopCommand,
   addDiffCommand,

@@ -12,6 +12,7 @@ export async function settleInOrder<Item, Answer>(
   items: readonly Item[],
   work: (item: Item) => Promise<Answer>,
   report: OrderedReport<Answer>,
+  atOnce = mostAtOnce,
 ): Promise<Answer[]> {
   const ends = items.map((item) => ({ item, ...Promise.withResolvers<Answer>() }));
   const queue = ends.values();
@@ -21,7 +22,7 @@ export async function settleInOrder<Item, Answer>(
       await promise.catch(() => "is told below");
     }
   };
-  const workers = Promise.all(Array.from({ length: Math.min(mostAtOnce, items.length) }, worker));
+  const workers = Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   const answers: Answer[] = [];
   for (const [index, { promise }] of ends.entries()) {
     try {

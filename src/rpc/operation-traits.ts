@@ -16,6 +16,8 @@ export interface OperationTraits {
   readonly converges: boolean;
   /** It may change something and is not journaled: its ticket sees to it that it is done at most once. */
   readonly acts: boolean;
+  /** It only waits, maybe for long: others need not wait for it. */
+  readonly waits: boolean;
   /** How long it may take when the caller does not say, in milliseconds. */
   readonly defaultTimeoutMs: number;
 }
@@ -33,6 +35,7 @@ const traitsByCase: ReadonlyMap<string, OperationTraits> = new Map(
         mutates: option.mutates,
         converges: option.converges,
         acts: option.acts,
+        waits: option.waits,
         defaultTimeoutMs: durationMs(option.defaultTimeout),
       },
     ];

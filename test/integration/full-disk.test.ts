@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type RunningAgent, startAgent } from "../../src/agent/agent.ts";
-import type { SimulatedCall } from "../../src/agent/engine/simulated-engine.ts";
+import type { SimulatedCall } from "../../src/agent/engine/simulated-engine-options.ts";
 import type { RunningProgram } from "../cli/process.ts";
 import { CommandState } from "../../src/gen/fairlead/command/v1/command_pb.js";
 import { OfflinePolicy } from "../../src/gen/fairlead/command/v1/offline_policy_pb.js";

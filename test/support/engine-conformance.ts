@@ -10,6 +10,7 @@ import { operationTests } from "./engine-operation-tests.ts";
 import { referenceTests } from "./engine-reference-tests.ts";
 import { usageTests } from "./engine-usage-tests.ts";
 import { updateTests } from "./engine-update-tests.ts";
+import { waitTests } from "./engine-wait-tests.ts";
 
 /**
  * The suite that every engine passes: what `Engine` promises, on whatever `makeHarness` gives. `withoutStreams`: it has no
@@ -42,6 +43,7 @@ export function describeEngine(
       attachTests(kit);
       observationTests(kit);
       updateTests(kit);
+      waitTests(kit);
     }
   });
 }

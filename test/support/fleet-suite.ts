@@ -15,6 +15,7 @@ import { runExecTests } from "./fleet-run-exec-tests.ts";
 import { sessionTests } from "./fleet-session-tests.ts";
 import { statsTests } from "./fleet-stats-tests.ts";
 import { unaryTests } from "./fleet-unary-tests.ts";
+import { waitTests } from "./fleet-wait-tests.ts";
 
 /** The suite that a fleet passes on every engine: control plane, agents and engine as they are, seen through the API. */
 export function describeFleet(name: string, makeEngine: MakeFleetEngine, { hasShell = false } = {}): void {
@@ -33,6 +34,7 @@ export function describeFleet(name: string, makeEngine: MakeFleetEngine, { hasSh
       operationTests(kit);
       unaryTests(kit);
       runExecTests(kit);
+      waitTests(kit);
       commandTests(kit);
       logTests(kit);
       execTests(kit);

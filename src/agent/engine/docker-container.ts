@@ -1,4 +1,5 @@
 import { ContainerState, HealthState } from "../../gen/fairlead/container/v1/container_pb.js";
+import { FleetError } from "../../domain/errors.ts";
 import { withinBounds } from "./container-bounds.ts";
 import type { DockerInspection, DockerMount } from "./docker-json.ts";
 import { limitsFromHostConfig, restartPolicyFromHostConfig } from "./docker-limits.ts";
@@ -23,6 +24,15 @@ const healths = new Map<string, HealthState>([
   ["healthy", HealthState.HEALTHY],
   ["unhealthy", HealthState.UNHEALTHY],
 ]);
+
+/** Reads Docker's inspection of a container. Throws `ENGINE_FAILED` when it is none. */
+export function parseInspection(text: string): DockerInspection {
+  try {
+    return JSON.parse(text) as DockerInspection;
+  } catch (error) {
+    throw new FleetError("ENGINE_FAILED", "the engine described a container in no JSON", { cause: error });
+  }
+}
 
 /** Translates Docker's inspection of a container, made to fit the bounds of the schema. */
 export function containerFromInspection(inspection: DockerInspection, observed: Moment): EngineContainer {

@@ -4,8 +4,9 @@ import { ContainerState } from "../../gen/fairlead/container/v1/container_pb.js"
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import type { ContainerUpdate } from "../../gen/fairlead/container/v1/container_update_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
+import { isConflict, isGone } from "./docker-errors.ts";
 import { DockerConnection } from "./docker-connection.ts";
-import { containerFromInspection } from "./docker-container.ts";
+import { containerFromInspection, parseInspection } from "./docker-container.ts";
 import { createContainer } from "./docker-create.ts";
 import { readDiskUsage } from "./docker-disk-usage.ts";
 import type { DockerEndpoint } from "./docker-endpoint.ts";
@@ -19,6 +20,7 @@ import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import { readHostUsage } from "./host-usage.ts";
 import { changedMembers } from "./docker-limits.ts";
 import { listChanges, listProcesses } from "./docker-observations.ts";
+import { waitContainer } from "./docker-wait.ts";
 import { readLogs } from "./docker-logs.ts";
 import { startExec } from "./docker-exec.ts";
 import { attach } from "./docker-attach.ts";
@@ -28,10 +30,12 @@ import type {
   Engine,
   EngineChange,
   EngineContainer,
+  EngineExit,
   EngineFacts,
   EngineFileChange,
   EngineNotice,
   EngineProcesses,
+  EngineWaitCondition,
 } from "./engine.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
 
@@ -178,6 +182,16 @@ export class DockerEngine implements Engine {
   async listProcesses(container: string, psOptions: string, signal: AbortSignal): Promise<EngineProcesses> {
     return this.#named(container, signal, () =>
       listProcesses(this.#connection, pathOf(container, ""), psOptions, signal),
+    );
+  }
+
+  async waitContainer(
+    container: string,
+    condition: EngineWaitCondition,
+    signal: AbortSignal,
+  ): Promise<EngineExit> {
+    return this.#named(container, signal, () =>
+      waitContainer(this.#connection, pathOf(container, ""), condition, signal),
     );
   }
 
@@ -381,20 +395,4 @@ function pathOf(container: string, rest: string): string {
 
 function wholeSeconds(milliseconds: number | undefined): number | undefined {
   return milliseconds === undefined ? undefined : Math.ceil(milliseconds / 1000);
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof FleetError && error.reason === "CONTAINER_NOT_FOUND";
-}
-
-function isConflict(error: unknown, words: RegExp): boolean {
-  return error instanceof FleetError && error.reason === "CONFLICT" && words.test(error.message);
-}
-
-function parseInspection(text: string): DockerInspection {
-  try {
-    return JSON.parse(text) as DockerInspection;
-  } catch (error) {
-    throw new FleetError("ENGINE_FAILED", "the engine described a container in no JSON", { cause: error });
-  }
 }

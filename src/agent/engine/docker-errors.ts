@@ -101,3 +101,13 @@ function neverConnected(error: unknown): boolean {
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? "";
 }
+
+/** Whether there is no such container. */
+export function isGone(error: unknown): boolean {
+  return error instanceof FleetError && error.reason === "CONTAINER_NOT_FOUND";
+}
+
+/** Whether it is a conflict that the engine tells in such words. */
+export function isConflict(error: unknown, words: RegExp): boolean {
+  return error instanceof FleetError && error.reason === "CONFLICT" && words.test(error.message);
+}

@@ -70,6 +70,16 @@ export interface EngineFileChange {
   readonly kind: FilesystemChange_Kind;
 }
 
+/** What of a container can be waited for, in Docker's words. */
+export type EngineWaitCondition = "not-running" | "next-exit" | "removed";
+
+/** How a container ended. */
+export interface EngineExit {
+  readonly exitCode: number;
+  /** What went wrong. Empty: nothing. */
+  readonly message: string;
+}
+
 /** Whether something changed; false when it was so already. */
 export interface EngineChange {
   readonly changed: boolean;
@@ -121,6 +131,11 @@ export interface Engine {
   updateContainer(container: string, update: ContainerUpdate, signal: AbortSignal): Promise<EngineChange>;
   /** The processes of a container that runs, else `CONFLICT`. Empty options: "-ef". Options that `ps` refuses are `INVALID_ARGUMENT`. */
   listProcesses(container: string, psOptions: string, signal: AbortSignal): Promise<EngineProcesses>;
+  /**
+   * Waits for something of a container, for ever if need be. Rejects with `ENGINE_UNAVAILABLE` when the engine goes away meanwhile; who
+   * waits for the next end then with `ENGINE_FAILED`, because asking again could miss it.
+   */
+  waitContainer(container: string, condition: EngineWaitCondition, signal: AbortSignal): Promise<EngineExit>;
   /** What differs between a container's files and those of its image, ordered by path. */
   listChanges(container: string, signal: AbortSignal): Promise<EngineFileChange[]>;
   /**

@@ -5,7 +5,8 @@ import { linkSignal } from "../../resilience/signals.ts";
 import { resolveDockerEndpoint } from "./docker-endpoint.ts";
 import { DockerEngine } from "./docker-engine.ts";
 import type { Engine } from "./engine.ts";
-import { SimulatedEngine, type SimulatedEngineOptions } from "./simulated-engine.ts";
+import { SimulatedEngine } from "./simulated-engine.ts";
+import type { SimulatedEngineOptions } from "./simulated-engine-options.ts";
 
 /** Which engine an agent works with. */
 export type EngineKind = "docker" | "simulated" | "auto";

@@ -2,17 +2,18 @@ import { constants } from "node:os";
 import { FleetError } from "../../domain/errors.ts";
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import type { ContainerUpdate } from "../../gen/fairlead/container/v1/container_update_pb.js";
-import type { Clock } from "../../resilience/clock.ts";
 import { containerFromInspection } from "./docker-container.ts";
 import { failureFromAnswer } from "./docker-errors.ts";
 import type {
   Engine,
   EngineChange,
   EngineContainer,
+  EngineExit,
   EngineFacts,
   EngineFileChange,
   EngineNotice,
   EngineProcesses,
+  EngineWaitCondition,
 } from "./engine.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
 import type { EngineArchive, EnginePathFacts, UnpackOptions } from "./engine-files.ts";
@@ -20,54 +21,14 @@ import type { ContainerUsage, HostUsage } from "./engine-usage.ts";
 import { simulatedHostUsage, simulatedMachine, simulatedUsage } from "./simulated-usage.ts";
 import { simulatedDiskUsage } from "./simulated-disk-usage.ts";
 import { momentFromMilliseconds } from "./rfc3339.ts";
-import { inventHex, type Random } from "./simulated-names.ts";
+import { inventHex } from "./simulated-names.ts";
 import type { SimulatedContainer } from "./simulated-container.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { inventPopulation } from "./simulated-population.ts";
+import type { SimulatedCall, SimulatedEngineOptions } from "./simulated-engine-options.ts";
 import { processTable } from "./simulated-ps.ts";
 import { updateSimulatedContainer } from "./simulated-update.ts";
 import { parseSignal } from "./linux-signals.ts";
-
-/** A call that changes something, at the moment when the simulated engine carries it out. */
-export interface SimulatedCall {
-  readonly method:
-    | "create"
-    | "start"
-    | "stop"
-    | "restart"
-    | "kill"
-    | "pause"
-    | "unpause"
-    | "rename"
-    | "remove"
-    | "update"
-    | "exec";
-  /** As the caller said it; the name asked for when it is created. */
-  readonly container: string;
-  /** The new name, the signal. Empty for the rest. */
-  readonly argument: string;
-}
-
-/** How a simulated engine is made. */
-export interface SimulatedEngineOptions {
-  readonly clock: Clock;
-  /** Default: Math.random. */
-  readonly random?: Random;
-  /** Default: a random one. Give it, where the host shall be the same one again. */
-  readonly engineId?: string;
-  /** Default: "simulated". */
-  readonly hostname?: string;
-  /** How many containers it has from the beginning. Default: none. */
-  readonly containers?: number;
-  /** Images that it has besides the built-in ones. */
-  readonly images?: readonly string[];
-  /** Networks that it has besides bridge, host and none. */
-  readonly networks?: readonly string[];
-  /** How long each call takes before it does anything. Default: 0. */
-  readonly latencyMs?: number;
-  /** Told of each call that is carried out, whether it fails or not. What comes twice was run twice. */
-  readonly observe?: (call: SimulatedCall) => void;
-}
 
 /** The first process of every container; the others follow. */
 const firstPid = 4242;
@@ -108,8 +69,8 @@ export class SimulatedEngine implements Engine {
   }
 
   /** How many streams are open now, without those of events. For tests that look whether something is left. */
-  get open(): { readonly logs: number; readonly processes: number; readonly archives: number } {
-    return this.#host.open;
+  get open(): SimulatedHost["open"] & { readonly waits: number } {
+    return { ...this.#host.open, waits: this.#host.waits.size };
   }
 
   /** The command lines of all processes of a container. For tests that look whether something is left. */
@@ -290,6 +251,15 @@ export class SimulatedEngine implements Engine {
       command: line,
     }));
     return processTable(processes, psOptions);
+  }
+
+  async waitContainer(
+    container: string,
+    condition: EngineWaitCondition,
+    signal: AbortSignal,
+  ): Promise<EngineExit> {
+    await this.#arrive(signal);
+    return await this.#host.waits.wait(this.#host.containers.find(container), condition, signal);
   }
 
   async listChanges(container: string, signal: AbortSignal): Promise<EngineFileChange[]> {

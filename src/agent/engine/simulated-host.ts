@@ -15,6 +15,7 @@ import { SimulatedImages } from "./simulated-images.ts";
 import type { Random } from "./simulated-names.ts";
 import { publishPorts } from "./simulated-ports.ts";
 import { parseSignal } from "./linux-signals.ts";
+import { SimulatedWaits } from "./simulated-waits.ts";
 import { processOfCommand } from "./simulated-process.ts";
 import { SimulatedRun } from "./simulated-run.ts";
 
@@ -27,6 +28,7 @@ const defaultGraceMs = 10_000;
 export class SimulatedHost {
   readonly containers = new SimulatedContainers();
   readonly events: SimulatedEvents;
+  readonly waits = new SimulatedWaits();
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #images: SimulatedImages;
@@ -123,6 +125,7 @@ export class SimulatedHost {
       exec.endWithContainer();
     }
     this.#tell(ContainerAction.DIED, container);
+    this.waits.died(container);
     if (container.origin.spec.autoRemove) {
       this.remove(container);
     }
@@ -163,6 +166,7 @@ export class SimulatedHost {
       this.containers.delete(container);
       container.console.cut(failureFromAnswer(404, `No such container: ${container.id}`));
       this.#tell(ContainerAction.REMOVED, container);
+      this.waits.removed(container);
     }
   }
 
@@ -235,6 +239,7 @@ export class SimulatedHost {
   breakStreams(): void {
     this.#breaks += 1;
     this.events.breakAll();
+    this.waits.breakAll();
     for (const container of this.containers.all()) {
       const error = new FleetError("ENGINE_UNAVAILABLE", "the simulated engine has stopped");
       container.console.cut(error);

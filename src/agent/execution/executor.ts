@@ -130,6 +130,9 @@ export class Executor {
   /** Takes nothing new. Resolves when everything has ended. */
   async drain(): Promise<void> {
     this.#draining = true;
+    for (const run of this.#inFlight.values()) {
+      if (run.traits.waits) this.#stop(run, new FleetError("DRAINING", "the agent is about to stop"));
+    }
     this.#order.pump();
     await this.#idle();
   }
@@ -164,10 +167,30 @@ export class Executor {
         () => undefined, // told to whoever runs it
       );
     }
+    if (traits.waits) {
+      this.#takeAside(run);
+      return;
+    }
     // A name under which something waits already keeps its order, also when its id has become known meanwhile.
     const given = run.container === "" ? commandId : run.container;
     const key = this.#order.has(given) ? given : (rooms.mirror.resolve(given) ?? given);
     this.#order.add(key, () => this.#run(run));
+  }
+
+  /** Begins at once, out of any order, with its own bound. */
+  #takeAside(run: CommandRun): void {
+    const { commandsOutOfTurn } = this.#options.limits;
+    if (this.#outOfTurn.size >= commandsOutOfTurn) {
+      this.#stop(run, new FleetError("AGENT_BUSY", `${commandsOutOfTurn} commands wait at the agent`));
+      return;
+    }
+    run.state = "running";
+    this.#goOn(this.#toEnd(run, () => undefined));
+  }
+
+  #goOn(ending: Promise<void>): void {
+    const going = ending.finally(() => this.#outOfTurn.delete(going));
+    this.#outOfTurn.add(going);
   }
 
   #acceptAgain({ commandId, attempt }: Command): void {
@@ -211,8 +234,7 @@ export class Executor {
     const turn = Promise.withResolvers<void>();
     const ending = this.#toEnd(run, () => {
       if (this.#outOfTurn.size >= this.#options.limits.commandsOutOfTurn) return;
-      this.#outOfTurn.add(ending);
-      void ending.finally(() => this.#outOfTurn.delete(ending));
+      this.#goOn(ending);
       turn.resolve();
     });
     await Promise.race([ending, turn.promise]);

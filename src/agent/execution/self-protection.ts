@@ -24,6 +24,7 @@ const effects: Readonly<Record<OperationCase, "none" | "harms" | "enters">> = {
   runExec: "enters",
   listProcesses: "none",
   listChanges: "none",
+  waitContainer: "none",
   // With too little memory it is killed.
   updateContainer: "harms",
   openLogs: "none",

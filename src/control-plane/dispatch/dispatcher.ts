@@ -181,6 +181,7 @@ export class Dispatcher implements CommandTraffic {
   /** Accepts nothing new. Resolves when nobody waits any more, or when the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#draining ??= new FleetError("DRAINING", "the control plane is going away", { retryAfterMs: 5_000 });
+    this.#reads.endWaits(this.#draining);
     if (this.inFlight === 0 || signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#idle.push(resolve);

@@ -5,7 +5,7 @@ import type { Clock } from "../../resilience/clock.ts";
 import { type RetrySettings, retryDelayMs } from "../../resilience/retry-schedule.ts";
 import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
 import type { AgentSession } from "../session/agent-session.ts";
-import { commandItem } from "../session/control-items.ts";
+import { cancellationItem, commandItem } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import { operationTraits } from "../../rpc/operation-traits.ts";
 import type { Circuits, Passage } from "./circuits.ts";
@@ -134,6 +134,11 @@ export class Reads {
     }
   }
 
+  /** Ends those that only wait, maybe for long. */
+  endWaits(reason: FleetError): void {
+    for (const read of this.#waiting.values()) if (onlyWaits(read)) this.#end(read, reason);
+  }
+
   #of(session: AgentSession, commandId: string): Read | undefined {
     const read = this.#waiting.get(commandId);
     return read?.session === session ? read : undefined;
@@ -191,6 +196,8 @@ export class Reads {
   }
 
   #end(read: Read, error: unknown): void {
+    // Whoever has gone would be waited for on the host all the same, maybe for hours.
+    if (onlyWaits(read)) read.session?.send(cancellationItem(read.commandId));
     this.#leave(read, error);
     if (read.pause !== undefined) {
       read.pause.cancel();
@@ -213,4 +220,9 @@ export class Reads {
     if (left === 0) this.#countOf.delete(agentId);
     else this.#countOf.set(agentId, left);
   }
+}
+
+function onlyWaits({ request }: Read): boolean {
+  const { case: operation } = request.operation.operation;
+  return operation !== undefined && operationTraits(operation).waits;
 }

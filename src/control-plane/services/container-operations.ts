@@ -127,6 +127,10 @@ export const containerOperations: { readonly [Method in CommandMethod]: Containe
     operation: ({ psOptions }, container) => ({ case: "listProcesses", value: { container, psOptions } }),
     response: (ended) => ({ table: detailOf(ended, "processes"), container: ended.container }),
   },
+  waitContainer: {
+    operation: ({ condition }, container) => ({ case: "waitContainer", value: { container, condition } }),
+    response: (ended) => ({ exit: detailOf(ended, "exit"), container: ended.container }),
+  },
   listChanges: {
     operation: (_request, container) => ({ case: "listChanges", value: { container } }),
     response: (ended) => ({ changes: detailOf(ended, "changes"), container: ended.container }),

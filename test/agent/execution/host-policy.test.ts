@@ -35,6 +35,7 @@ const operationsOn = (container: string): Readonly<Record<OperationCase, Operati
   runExec: { case: "runExec", value: { container, exec: { command: ["true"] } } },
   updateContainer: { case: "updateContainer", value: { container, update: { pids: 100 } } },
   listProcesses: { case: "listProcesses", value: { container } },
+  waitContainer: { case: "waitContainer", value: { container } },
   listChanges: { case: "listChanges", value: { container } },
   openLogs: { case: "openLogs", value: { ticket: new Uint8Array(32), container } },
   statPath: { case: "statPath", value: { container, path: "/" } },
@@ -112,7 +113,9 @@ describe("the policy of a host", () => {
 
   /** The rule that refuses an operation. Undefined: it is done, or refused for another reason. */
   async function ruleOf(operation: Operation): Promise<string | undefined> {
-    const { end } = await session.result(session.command(operation));
+    // What is allowed may wait for long.
+    const delivery = operation.case === "waitContainer" ? { timeoutMs: 200 } : {};
+    const { end } = await session.result(session.command(operation, delivery));
     if (end.case !== "failure" || end.value.reason !== "DENIED_BY_HOST_POLICY") return undefined;
     const { rule } = end.value.metadata;
     assert.ok(rule !== undefined && end.value.message.includes(`(rule ${rule})`), end.value.message);

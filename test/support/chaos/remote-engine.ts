@@ -5,6 +5,7 @@ import type {
   EngineChange,
   EngineContainer,
   EngineDiskUsage,
+  EngineExit,
   EngineFacts,
   EngineFileChange,
   EngineNotice,
@@ -124,6 +125,10 @@ export class RemoteEngine implements Engine {
 
   async listProcesses(): Promise<EngineProcesses> {
     throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process tells of no processes");
+  }
+
+  async waitContainer(): Promise<EngineExit> {
+    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process lets nobody wait");
   }
 
   async listChanges(): Promise<EngineFileChange[]> {

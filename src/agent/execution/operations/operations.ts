@@ -3,7 +3,8 @@ import type { CreateContainerValid } from "../../../gen/fairlead/agent/v1/contai
 import type { OperationValid } from "../../../gen/fairlead/agent/v1/operation_pb.js";
 import { FleetError } from "../../../domain/errors.ts";
 import type { OperationCase } from "../../../rpc/operation-traits.ts";
-import type { EngineChange } from "../../engine/engine.ts";
+import { WaitCondition } from "../../../gen/fairlead/container/v1/container_wait_pb.js";
+import type { EngineChange, EngineWaitCondition } from "../../engine/engine.ts";
 import { copyIn } from "../files/copy-in.ts";
 import { copyOut } from "../files/copy-out.ts";
 import { openLogs } from "../logs/open-logs.ts";
@@ -24,6 +25,12 @@ type Run<Case extends OperationCase> = (
   value: OperationValue<Case>,
   context: OperationContext,
 ) => Promise<Outcome>;
+
+/** What is not named here is the usual one. */
+const waitConditions: Readonly<Record<number, EngineWaitCondition>> = {
+  [WaitCondition.NEXT_EXIT]: "next-exit",
+  [WaitCondition.REMOVED]: "removed",
+};
 
 /** Asks the engine for a change of the container with this id. */
 type Act = (id: string) => Promise<EngineChange>;
@@ -98,6 +105,14 @@ export const operations: { readonly [Case in OperationCase]: Run<Case> } = {
     const { id } = await context.find(container);
     const value = boundedProcesses(await context.rooms.engine.listProcesses(id, psOptions, context.signal));
     return { detail: { case: "processes", value } };
+  },
+
+  async waitContainer({ container, condition }, context) {
+    const { id } = await context.find(container);
+    const word = waitConditions[condition] ?? "not-running";
+    const { exitCode, message } = await context.rooms.engine.waitContainer(id, word, context.signal);
+    const value = { exitCode, message: message.slice(0, 4096).toWellFormed() };
+    return { detail: { case: "exit", value } };
   },
 
   async listChanges({ container }, context) {
