@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { binarySize } from "../../src/cli/output/sizes.ts";
+import type { ContainerStats } from "../../src/gen/fairlead/container/v1/stats_pb.js";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { removeContainers, requireDocker, runContainer } from "../support/docker.ts";
 import { Fleet } from "../support/fleet.ts";
@@ -11,6 +12,34 @@ import { silentLogger } from "../support/silent-logger.ts";
 
 const run = promisify(execFile);
 const subject = `docker-stats-${process.pid}`;
+
+interface Theirs {
+  readonly cpuPercent: number;
+  readonly memoryBytes: number;
+  readonly limit: string | undefined;
+  readonly pids: number;
+}
+
+async function theirs(id: string): Promise<Theirs> {
+  const format = "{{.CPUPerc}} {{.MemUsage}} {{.PIDs}}";
+  const { stdout } = await run("docker", ["stats", "--no-stream", "--format", format, id]);
+  const [, cpu, used, unit, limit, pids] = /^([\d.]+)% ([\d.]+)(\w+) \/ (\S+) (\d+)\n$/.exec(stdout) ?? [];
+  const factor = { B: 1, KiB: 1_024, MiB: 1_024 ** 2 }[unit ?? ""] ?? Number.NaN;
+  return { cpuPercent: Number(cpu), memoryBytes: Number(used) * factor, limit, pids: Number(pids) };
+}
+
+/** With the page cache there would be 40 MB more. */
+function isNear({
+  ours,
+  theirs: expected,
+}: {
+  readonly ours: ContainerStats;
+  readonly theirs: Theirs;
+}): boolean {
+  const memory = Math.abs(expected.memoryBytes - Number(ours.memoryBytes));
+  const cpu = Math.abs(expected.cpuPercent - ours.cpuPercent) / expected.cpuPercent;
+  return memory < 4 * 1_024 ** 2 && cpu < 0.2;
+}
 
 describe("figures beside docker's own", function () {
   this.timeout(60_000);
@@ -32,7 +61,7 @@ describe("figures beside docker's own", function () {
       subject,
       command: ["sh", "-c", script],
       // A share that does not depend on how busy the machine is otherwise.
-      create: { HostConfig: { Memory: limit, NanoCpus: 200_000_000 } },
+      create: { HostConfig: { Memory: limit, NanoCpus: 300_000_000 } },
     });
     const engine = new DockerEngine({
       endpoint: { kind: "socket", path: "/var/run/docker.sock", address: "unix:///var/run/docker.sock" },
@@ -42,20 +71,23 @@ describe("figures beside docker's own", function () {
     await using fleet = await Fleet.start();
     await fleet.enrol("host", engine);
     await fleet.untilContainer(id, () => true);
-    const format = "{{.CPUPerc}} {{.MemUsage}} {{.PIDs}}";
-    const docker = run("docker", ["stats", "--no-stream", "--format", format, id]);
-    const { containers } = await fleet.api.stats.getStats({ selector: { containers: [id] } });
-    const { stats } = containers[0] ?? {};
-    assert.ok(stats !== undefined);
-    const [, cpu, used, unit, bound, pids] =
-      /^([\d.]+)% ([\d.]+)(\w+) \/ (\S+) (\d+)\n$/.exec((await docker).stdout) ?? [];
-    assert.equal(bound, binarySize(stats.memoryLimitBytes));
-    assert.equal(Number(pids), stats.pids);
-    const factor = { B: 1, KiB: 1_024, MiB: 1_024 ** 2 }[unit ?? ""] ?? Number.NaN;
-    const difference = Math.abs(Number(used) * factor - Number(stats.memoryBytes));
-    // Without the cache: with it there would be 40 MB more.
-    assert.ok(difference < 4 * 1024 * 1024, `${used}${unit}, and ${stats.memoryBytes} bytes`);
-    assert.ok(Math.abs(Number(cpu) - stats.cpuPercent) < 15, `${cpu} %, and ${stats.cpuPercent} %`);
-    assert.ok(stats.cpuPercent > 2, `${stats.cpuPercent} %`);
+    const measure = async () => {
+      const docker = theirs(id);
+      const { containers } = await fleet.api.stats.getStats({ selector: { containers: [id] } });
+      const { stats } = containers[0] ?? {};
+      assert.ok(stats !== undefined);
+      return { ours: stats, theirs: await docker };
+    };
+    let last = await measure();
+    // The two do not look at the same moment; what is counted otherwise is never near.
+    for (let attempt = 1; attempt < 8 && !isNear(last); attempt += 1) last = await measure();
+    const { ours, theirs: expected } = last;
+    assert.ok(
+      isNear(last),
+      `${JSON.stringify(expected)}, and ${ours.cpuPercent} %, ${ours.memoryBytes} bytes`,
+    );
+    assert.equal(expected.limit, binarySize(ours.memoryLimitBytes));
+    assert.equal(expected.pids, ours.pids);
+    await engine.close();
   });
 });
