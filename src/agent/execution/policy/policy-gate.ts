@@ -44,7 +44,6 @@ export class PolicyGate {
       if (broken !== undefined) throw this.#refusal(broken.rule, broken.what);
       this.#judgeLabels(spec.labels, "a container with these labels");
     }
-    if (operation.case === "openProcess") this.#admitPowers(operation.value.process?.privileged === true);
     this.#isAdmitted = true;
   }
 
@@ -66,12 +65,6 @@ export class PolicyGate {
   requireVerdict(): void {
     if (this.#isAdmitted && this.#isJudged) return;
     throw this.#refusal(this.#isAdmitted ? "containers" : "default", "what no rule was asked about");
-  }
-
-  /** A process with all the host's powers is no less than a container with them. */
-  #admitPowers(privileged: boolean): void {
-    if (!privileged || this.#policy.create.privileged !== "deny") return;
-    throw this.#refusal("create.privileged", "a privileged process");
   }
 
   #admitName(name: string): void {
