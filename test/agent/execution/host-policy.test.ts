@@ -220,6 +220,26 @@ describe("the policy of a host", () => {
     assert.deepEqual(calls, []);
   });
 
+  it("policy: a process gets no powers that a new container may not have", async () => {
+    await begin("create: { privileged: deny }\n");
+    const process = { command: ["true"], privileged: true };
+    const ticket = new Uint8Array(32);
+    assert.equal(
+      await ruleOf({ case: "runExec", value: { container: plain, exec: process } }),
+      "create.privileged",
+    );
+    assert.equal(
+      await ruleOf({ case: "openProcess", value: { ticket, container: plain, process } }),
+      "create.privileged",
+    );
+    assert.deepEqual(calls, []);
+    const plainProcess = { command: ["true"] };
+    assert.equal(
+      await ruleOf({ case: "runExec", value: { container: plain, exec: plainProcess } }),
+      undefined,
+    );
+  });
+
   it("policy: the hello tells it, and a frame tells that it changed or broke", async () => {
     await begin("default: deny\n");
     const { hostPolicy } = session.hello;
