@@ -1,6 +1,5 @@
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import { createClient } from "@connectrpc/connect";
 import type { Client, Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { FleetError } from "../domain/errors.ts";
@@ -19,6 +18,7 @@ import { systemClock } from "../resilience/clock.ts";
 import { defaultRetryPolicy } from "./call-retry.ts";
 import type { RetryPolicy } from "./call-retry.ts";
 import { createFleetTransport } from "./fleet-transport.ts";
+import { createLeavableClient } from "./leavable-client.ts";
 import { type ServerTrust, trustFrom } from "./server-trust.ts";
 
 /** How to reach a control plane. */
@@ -83,17 +83,17 @@ export function createFairlead(options: FairleadOptions): Fairlead {
   });
   return {
     server,
-    containers: createClient(ContainerService, transport),
-    logs: createClient(LogService, transport),
-    processes: createClient(ExecService, transport),
-    stats: createClient(StatsService, transport),
-    files: createClient(FileService, transport),
-    hosts: createClient(HostService, transport),
-    registrationTokens: createClient(RegistrationTokenService, transport),
-    apiKeys: createClient(ApiKeyService, transport),
-    authority: createClient(AuthorityService, transport),
-    commands: createClient(CommandService, transport),
-    events: createClient(EventService, transport),
+    containers: createLeavableClient(ContainerService, transport),
+    logs: createLeavableClient(LogService, transport),
+    processes: createLeavableClient(ExecService, transport),
+    stats: createLeavableClient(StatsService, transport),
+    files: createLeavableClient(FileService, transport),
+    hosts: createLeavableClient(HostService, transport),
+    registrationTokens: createLeavableClient(RegistrationTokenService, transport),
+    apiKeys: createLeavableClient(ApiKeyService, transport),
+    authority: createLeavableClient(AuthorityService, transport),
+    commands: createLeavableClient(CommandService, transport),
+    events: createLeavableClient(EventService, transport),
     close,
     [Symbol.dispose]: close,
   };

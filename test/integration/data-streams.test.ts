@@ -86,6 +86,17 @@ describe("data streams", function () {
     await noneLeft();
   });
 
+  it("D03 who leaves a stream ends it, without a word", async () => {
+    await fleet.make("one", "quiet", {}, { command: ["sh", "-c", "echo begun; sleep 600"] });
+    for (const api of [fleet.api, fleet.client("grpc")]) {
+      for await (const message of api.logs.streamLogs({ container: "quiet", follow: true })) {
+        if (bytesOf(message) > 0) break;
+      }
+      await noneLeft();
+      api.close();
+    }
+  });
+
   it("D03 the agent's end reaches the caller and the engine", async () => {
     await fleet.make("one", "quiet", {}, { command: ["sh", "-c", "echo begun; sleep 600"] });
     const iterator = await begun("quiet", new AbortController().signal);

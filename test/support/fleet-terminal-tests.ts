@@ -89,10 +89,11 @@ export function terminalTests(kit: FleetKit, hasShell: boolean): void {
     const once = await piped([...where, "--rm", "-i", fleetImage, "cat"], "through a container");
     assert.deepEqual([once.code, once.stdout.toString()], [0, "through a container"]);
     const failing = await piped(
-      [...where, "--rm", "-e", "WORD=said", fleetImage, "sh", "-c", "echo $WORD; exit 6"],
+      [...where, "--rm", "-e", "WORD=said", fleetImage, "sh", "-c", "env; exit 6"],
       "",
     );
     assert.equal(failing.code, 6);
+    assert.match(failing.stdout.toString(), /^WORD=said$/m);
     const name = kit.engine.uniqueName();
     const detached = await piped([...where, "-d", "--name", name, fleetImage, "sleep", "600"], "");
     const id = detached.stdout.toString().trim();
