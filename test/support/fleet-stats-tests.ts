@@ -85,6 +85,7 @@ export function statsTests(kit: FleetKit): void {
     const { id } = await make();
     await kit.fleet.stopAgent(other);
     let isBack = false;
+    const reading = new AbortController();
     try {
       const { containers, failures } = await kit.fleet.api.stats.getStats({});
       assert.deepEqual(
@@ -93,7 +94,8 @@ export function statsTests(kit: FleetKit): void {
       );
       assert.ok(containers.some(({ containerId }) => containerId === id));
       const told: string[] = [];
-      for await (const { failure, containers: own, source } of kit.fleet.api.stats.streamStats({})) {
+      const call = { signal: reading.signal };
+      for await (const { failure, containers: own, source } of kit.fleet.api.stats.streamStats({}, call)) {
         if (failure !== undefined) {
           told.push(failure.reason);
           isBack = true;
@@ -103,6 +105,8 @@ export function statsTests(kit: FleetKit): void {
       }
       assert.deepEqual(told, ["AGENT_OFFLINE"]);
     } finally {
+      // Leaving the loop alone does not end the call.
+      reading.abort();
       if (!isBack) await kit.fleet.restartAgent(other);
     }
   });
