@@ -5,7 +5,7 @@ import type { OperationContext, Outcome } from "../operations/operation-context.
 import { LineFilter } from "./line-filter.ts";
 import { lineTest } from "./line-test.ts";
 import { logMessages, nsFromTimestamp } from "./log-messages.ts";
-import { type LogPosition, placed } from "./log-positions.ts";
+import { disorderNs, type LogPosition, placed } from "./log-positions.ts";
 
 /** Streams a container's log over a data stream of its own, which goes on after this has resolved. */
 export async function openLogs(request: OpenLogsValid, context: OperationContext): Promise<Outcome> {
@@ -42,7 +42,7 @@ function queryFrom(request: OpenLogsValid, after: LogPosition | undefined): LogQ
     stderr: true,
     follow,
     tail: after === undefined ? tail : undefined,
-    sinceNs: after?.timeNs ?? (sinceTime && nsFromTimestamp(sinceTime)),
+    sinceNs: after === undefined ? sinceTime && nsFromTimestamp(sinceTime) : from(after.timeNs),
     untilNs: untilTime && nsFromTimestamp(untilTime),
   };
 }
@@ -51,4 +51,9 @@ async function pump(messages: ReturnType<typeof logMessages>, stream: DataStream
   const watching = stream.watch();
   for await (const message of messages) await stream.send(message);
   void watching;
+}
+
+// Far enough back that the place itself is met, and all that stands behind it.
+function from(timeNs: bigint): bigint {
+  return timeNs > disorderNs ? timeNs - disorderNs : 0n;
 }
