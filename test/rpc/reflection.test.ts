@@ -18,6 +18,7 @@ type Answer = v1.ServerReflectionResponse["messageResponse"];
 const grpcTo = transports["gRPC over HTTP/2"] ?? assert.fail();
 const services = [
   "fairlead.container.v1.ContainerService",
+  "fairlead.container.v1.FileService",
   "fairlead.event.v1.EventService",
   "fairlead.host.v1.HostService",
   "grpc.health.v1.Health",

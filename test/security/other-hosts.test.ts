@@ -72,6 +72,7 @@ const parts = new Set(["start", "selector", "filter"]);
 const fixed: Init = {
   spec: { image: "nginx" },
   update: { milliCpus: 500 },
+  exec: { command: ["true"] },
   input: { input: { case: "end", value: {} } },
 };
 
