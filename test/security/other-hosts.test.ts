@@ -59,6 +59,7 @@ async function fleetOfTwo() {
       key: "admin",
       role: Role.ADMIN,
       sequence: 1n,
+      path: "/etc",
     },
     /** What nobody says who does not know of Paris. */
     secrets: [hostId, agentId, engineId, container.id, container.image, "louvre"],
