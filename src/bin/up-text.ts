@@ -63,7 +63,8 @@ export function nextSteps(steps: NextSteps): string {
   const npx = programName.startsWith("./") ? "npx " : "";
   const flags = clientFlags(steps);
   const list = `${api}/fairlead.container.v1.ContainerService/ListContainers`;
-  const image = host?.facts?.simulated === true ? "nginx:1.29" : "IMAGE   # one that Docker has already";
+  const isSimulated = host?.facts?.simulated === true;
+  const image = isSimulated ? "nginx:1.29" : "IMAGE   # one that Docker has already";
   const trust = steps.ca === undefined ? "" : ` --cacert ${quoted(steps.ca)}`;
   const plain = api.startsWith("https:") ? "" : " --http2-prior-knowledge";
   const { keyFile } = steps;
@@ -73,6 +74,8 @@ export function nextSteps(steps: NextSteps): string {
   const lines = [
     `${programName} ps -a${flags}`,
     `${programName} create${flags} --name hello --start ${image}`,
+    `${programName} logs${flags} --follow ${isSimulated ? "web-1" : "hello"}`,
+    `${programName} exec${flags} -it hello sh`,
     `${programName} stop${flags} hello`,
     `${programName} events${flags} --follow`,
     ...(keyFile === undefined ? [] : [`KEY="${keyIn(keyFile)}"`]),

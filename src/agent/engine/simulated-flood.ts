@@ -16,6 +16,7 @@ export interface SimulatedFloodRate {
   readonly numbered: boolean;
 }
 
+const numberBytes = 12;
 const defaultLineBytes = 128;
 const leastLineBytes = 16;
 const mostLineBytes = 16 * 1024;
@@ -30,7 +31,8 @@ export function floodOf(
   const bytesPerSecond = Number(labels[floodLabel]);
   if (bytesPerSecond > 0) {
     const wanted = Math.floor(Number(labels[floodLineLabel]) || defaultLineBytes);
-    const line = Buffer.alloc(Math.min(mostLineBytes, Math.max(leastLineBytes, wanted)), " fairlead");
+    const line = Buffer.alloc(Math.min(mostLineBytes, Math.max(leastLineBytes, wanted)));
+    line.fill(" fairlead", numberBytes);
     line[line.length - 1] = 0x0a;
     return { bytesPerSecond, line, numbered: true };
   }
@@ -85,7 +87,7 @@ export class SimulatedFlood implements SimulatedLogSource {
     const { line, numbered, bytesPerSecond } = this.#rate;
     const data = Buffer.from(line);
     if (numbered) {
-      data.write(`${index}`.padStart(12, "0"), "latin1");
+      data.write(`${index}`.padStart(numberBytes, "0"), "latin1");
     }
     const after = ((index + 1) * line.length * 1e9) / bytesPerSecond;
     return { stream: "stdout", timeNs: this.#startNs + BigInt(Math.floor(after)), data };

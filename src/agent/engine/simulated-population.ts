@@ -1,12 +1,17 @@
 import type { ContainerSpec } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 import { PortBinding_Protocol } from "../../gen/fairlead/container/v1/container_spec_pb.js";
 
+import { floodLabel, floodLineLabel } from "./simulated-flood.ts";
+
 const roles = [
   { name: "web", image: "nginx:1.29", port: 80 },
   { name: "api", image: "node:24", port: 3000 },
   { name: "cache", image: "redis:8", port: undefined },
   { name: "database", image: "postgres:17", port: undefined },
 ] as const;
+
+/** So that there is something to read in their logs. It costs nothing while nobody does. */
+const aLineASecond = { [floodLabel]: "32", [floodLineLabel]: "32" };
 
 /** One container in so many is there but does not run. */
 const idleEvery = 5;
@@ -34,7 +39,7 @@ function specOfRole({ name, image, port }: (typeof roles)[number]): ContainerSpe
   return {
     ...plainSpec,
     image,
-    labels: { "com.example.role": name },
+    labels: { "com.example.role": name, ...aLineASecond },
     ports:
       port === undefined
         ? []
