@@ -79,7 +79,7 @@ describe("integration: processes that end", function () {
   for (const name of ["serve", "agent"] as const) {
     it(`S18 SIGTERM lets ${name} finish what runs, and it exits with 0 within the grace`, async () => {
       const program = name === "serve" ? serve : agent;
-      const { call } = await beginStop("busy", 1_000);
+      const { call } = await beginStop("busy", 2_000);
       const began = performance.now();
       program.child.kill("SIGTERM");
       const { changed, container } = await call;

@@ -59,8 +59,7 @@ export function sessionTests(kit: FleetKit): void {
     const { fleet } = kit;
     const [busy, idle] = await Promise.all([kit.make(), kit.make({ start: false })]);
     const { containers, commands } = fleet.api;
-    // An acceptance is written with the next step, or within a second: the stop takes longer, so that it is seen.
-    const stop = containers.stopContainer({ container: busy.id, gracePeriod: durationFromMs(4_000) });
+    const stop = containers.stopContainer({ container: busy.id, gracePeriod: durationFromMs(2_000) });
     await eventually(
       async () => {
         const accepted = { container: busy.id, states: [CommandState.ACCEPTED] };

@@ -4,7 +4,7 @@ import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import type { CommandRecord, NewEvent } from "../../storage/records.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { CommandQuery, Storage } from "../../storage/storage.ts";
 import { doneBy } from "../events/actor.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { EndOfCommand } from "./command-end.ts";
@@ -107,6 +107,12 @@ export class CommandJournal {
     return this.open(commandId) ?? (await this.#storage.commands.get(commandId));
   }
 
+  /** Commands, newest first, with all the steps that they have taken. Rejects with `STORAGE_UNAVAILABLE`. */
+  async list(query: CommandQuery): Promise<CommandRecord[]> {
+    await this.#late.flush();
+    return this.#storage.commands.list(query);
+  }
+
   /** Who had this agent do a command. Undefined: it is unknown, or another agent's. Rejects with `STORAGE_UNAVAILABLE`. */
   async callerOf(agentId: string, commandId: string): Promise<string | undefined> {
     const known = this.open(commandId) ?? this.#recent.get(commandId) ?? (await this.find(commandId));
@@ -139,8 +145,8 @@ export class CommandJournal {
   }
 
   /**
-   * Notes that the agent has a command in its journal. Written with the command's next step, or by itself before a second is over: should it
-   * be lost with this process, the agent says it again.
+   * Notes that the agent has a command in its journal. Written with the command's next step, by itself before a second is over, or before
+   * somebody lists commands: should it be lost with this process, the agent says it again.
    */
   accepted(commandId: string): void {
     const progress = { state: "ACCEPTED", acceptTime: this.#clock.now() } as const;
@@ -149,7 +155,7 @@ export class CommandJournal {
 
   /** Writes what was not written yet. To be called when nothing more is to come. */
   close(): void {
-    this.#late.flush();
+    void this.#late.flush();
   }
 
   /**
@@ -211,9 +217,9 @@ export class CommandJournal {
     return this.#goingOn(id)?.record;
   }
 
-  #writeLate(commandId: string): void {
+  async #writeLate(commandId: string): Promise<void> {
     const open = this.#goingOn(commandId);
-    if (open !== undefined) void this.#stored(open);
+    if (open !== undefined) await this.#stored(open);
   }
 
   #goingOn(commandId: string): OpenCommand | undefined {

@@ -14,7 +14,7 @@ import { untilAborted } from "../../resilience/signals.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import { type OperationTraits, operationTraits } from "../../rpc/operation-traits.ts";
 import type { CommandRecord } from "../../storage/records.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { CommandQuery, Storage } from "../../storage/storage.ts";
 import type { AgentSession } from "../session/agent-session.ts";
 import type { CommandTraffic } from "../session/command-traffic.ts";
 import { acknowledgementItem } from "../session/control-items.ts";
@@ -146,6 +146,11 @@ export class Dispatcher implements CommandTraffic {
   /** A command as it is now, ended or not. Rejects with COMMAND_NOT_FOUND. */
   find(commandId: string): Promise<CommandRecord> {
     return this.#mutations.find(commandId);
+  }
+
+  /** Commands as they are now, newest first. Rejects with STORAGE_UNAVAILABLE. */
+  list(query: CommandQuery): Promise<CommandRecord[]> {
+    return this.#journal.list(query);
   }
 
   /** Waits for a command's end for at most so long; then the command as it is. Rejects with the signal's reason. */

@@ -9,13 +9,13 @@ const lateMs = 500;
  */
 export class LateWrites {
   readonly #wheel: TimerWheel;
-  readonly #write: (commandId: string) => void;
+  readonly #write: (commandId: string) => Promise<void>;
   #younger = new Set<string>();
   #older = new Set<string>();
   #timer: WheelTimer | undefined;
 
-  /** `write` is called once for each command that was not taken back in time. It must not throw. */
-  constructor(parts: { wheel: TimerWheel; write: (commandId: string) => void }) {
+  /** `write` is called once for each command that was not taken back in time. It must neither throw nor reject. */
+  constructor(parts: { wheel: TimerWheel; write: (commandId: string) => Promise<void> }) {
     this.#wheel = parts.wheel;
     this.#write = parts.write;
   }
@@ -31,14 +31,14 @@ export class LateWrites {
     if (!this.#younger.delete(commandId)) this.#older.delete(commandId);
   }
 
-  /** Writes everything that waits. More may come. */
-  flush(): void {
+  /** Writes everything that waits. More may come. Resolves when that is written, or cannot be. */
+  async flush(): Promise<void> {
     const due = [...this.#older, ...this.#younger];
     this.#older.clear();
     this.#younger.clear();
     this.#timer?.cancel();
     this.#timer = undefined;
-    for (const commandId of due) this.#write(commandId);
+    await Promise.all(due.map((commandId) => this.#write(commandId)));
   }
 
   #turn(): void {
@@ -46,6 +46,6 @@ export class LateWrites {
     this.#older = this.#younger;
     this.#younger = new Set();
     this.#timer = this.#older.size === 0 ? undefined : this.#wheel.schedule(lateMs, () => this.#turn());
-    for (const commandId of due) this.#write(commandId);
+    for (const commandId of due) void this.#write(commandId);
   }
 }

@@ -8,7 +8,6 @@ import {
 } from "../../gen/fairlead/command/v1/command_service_pb.js";
 import { untilAborted } from "../../resilience/signals.ts";
 import type { CommandRecord } from "../../storage/records.ts";
-import type { Storage } from "../../storage/storage.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { commandNotFound } from "../dispatch/dispatch-request.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
@@ -21,9 +20,8 @@ import { readPage } from "./page.ts";
 
 /** What the command service needs. */
 export interface CommandServiceParts {
-  readonly storage: { readonly commands: Pick<Storage["commands"], "list"> };
   readonly inventory: FleetInventory;
-  readonly dispatcher: Pick<Dispatcher, "find" | "wait" | "cancel" | "watch">;
+  readonly dispatcher: Pick<Dispatcher, "find" | "list" | "wait" | "cancel" | "watch">;
 }
 
 const defaultWaitMs = 30_000;
@@ -98,7 +96,7 @@ async function* follow(
 }
 
 async function listCommands(
-  { storage, inventory }: CommandServiceParts,
+  { dispatcher, inventory }: CommandServiceParts,
   request: ListCommandsRequest,
   sees: HostTest,
 ) {
@@ -119,7 +117,7 @@ async function listCommands(
     {
       fields: { id: "string" },
       position: ({ id }) => ({ id }),
-      read: (before, limit) => storage.commands.list({ ...filter, beforeId: before?.id, limit }),
+      read: (before, limit) => dispatcher.list({ ...filter, beforeId: before?.id, limit }),
     },
   );
   return { commands: page.items.map(commandMessage), nextPageToken: page.nextPageToken };

@@ -48,6 +48,26 @@ describe("commands that change something", () => {
     assert.ok(command.duration !== undefined);
   });
 
+  it("C10 who lists commands sees at once what was accepted, though it would be written later", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const sent = await agent.command();
+    agent.accept(sent);
+    await eventually(
+      async () => (await stored(fleet, sent.commandId)).state === CommandState.ACCEPTED,
+      "accepted",
+    );
+    const accepted = { states: [CommandState.ACCEPTED] };
+    const { commands } = await fleet.client(CommandService).listCommands(accepted);
+    assert.deepEqual(
+      commands.map(({ id }) => id),
+      [sent.commandId],
+    );
+    agent.succeed(sent, true);
+    await call;
+  });
+
   it("C03 a caller's time passes: DEADLINE_EXCEEDED with the id, nothing is undone, and the true end is there later", async () => {
     await using fleet = await testControlPlane();
     const agent = await fleet.enrolled();

@@ -28,7 +28,7 @@ import { startApiServer } from "../../../src/rpc/api-server.ts";
 import { fleetErrorFrom } from "../../../src/rpc/connect-error.ts";
 import { HealthStates } from "../../../src/rpc/health.ts";
 import type { CommandRecord, HostFactsRecord } from "../../../src/storage/records.ts";
-import { openStorage, type Storage } from "../../../src/storage/storage.ts";
+import { type CommandQuery, openStorage, type Storage } from "../../../src/storage/storage.ts";
 import { ManualClock } from "../events/manual-clock.ts";
 
 /** Stands where agents would be: remembers what it was asked, and answers as it is told. */
@@ -67,6 +67,10 @@ export class FakeDispatcher {
     const record = await this.storage?.commands.get(id);
     if (record === undefined) throw new FleetError("COMMAND_NOT_FOUND", `there is no command "${id}"`);
     return record;
+  }
+
+  async list(query: CommandQuery): Promise<CommandRecord[]> {
+    return (await this.storage?.commands.list(query)) ?? [];
   }
 
   wait(id: string): Promise<CommandRecord> {
