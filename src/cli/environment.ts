@@ -19,6 +19,7 @@ export interface ByteInput {
 export interface Terminal {
   /** What is typed comes from it as well. */
   readonly isInput: boolean;
+  /** How large it is. Either is 0 where it does not know, as a pseudo-terminal that nobody gave a size. */
   size(): { readonly columns: number; readonly rows: number };
   /** Whether keys come as they are pressed, Ctrl-C included. */
   setRaw(raw: boolean): void;

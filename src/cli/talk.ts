@@ -49,7 +49,7 @@ export async function talk(
   inputs.seal();
   const begun = Promise.withResolvers<void>();
   try {
-    const size = terminal?.size() ?? usualSize;
+    const size = knownSize(terminal) ?? usualSize;
     const typing = inputs.read();
     const requests = (isOver: () => boolean) =>
       withStart({ start, size, isOver, begun: begun.promise }, typing);
@@ -150,6 +150,11 @@ function requireTerminal(terminal: Terminal | undefined, { stdin }: Start): Term
   );
 }
 
+function knownSize(terminal: Terminal | undefined): Size | undefined {
+  const size = terminal?.size();
+  return size === undefined || size.columns === 0 || size.rows === 0 ? undefined : size;
+}
+
 /** The sizes that the person's terminal takes. */
 class Sizes {
   readonly #terminal: Terminal | undefined;
@@ -177,9 +182,10 @@ class Sizes {
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       while (!signal.aborted) {
-        if (this.#news && this.#terminal !== undefined) {
-          this.#news = false;
-          yield { case: "resize", value: this.#terminal.size() };
+        const size = this.#news ? knownSize(this.#terminal) : undefined;
+        this.#news = false;
+        if (size !== undefined) {
+          yield { case: "resize", value: size };
         } else {
           const { promise, resolve } = Promise.withResolvers<void>();
           this.#wake = resolve;

@@ -98,9 +98,12 @@ describe("the program as a process", function () {
       .trim()
       .split("\n")
       .map((line) => line.trim());
-    assert.equal(lines.length, 7);
-    // One after the other in one shell, as a person does it.
-    const script = lines.filter((text) => !text.includes("--follow")).join("\n");
+    assert.equal(lines.length, 9);
+    // One after the other in one shell, as a person does it; what wants a terminal gets one, and a person who leaves it.
+    const script = lines
+      .filter((text) => !text.includes("--follow"))
+      .map((text) => (text.includes(" -it ") ? `echo exit | script -qec '${text}' /dev/null` : text))
+      .join("\n");
     const root = new URL("../..", import.meta.url).pathname;
     const { stdout } = await run("sh", ["-e", "-c", script], { cwd: root, timeout: 40_000 });
     assert.equal(stdout.match(/"name": ?"web-1"/g)?.length, 2, stdout);
