@@ -49,7 +49,10 @@ const advice: Partial<Record<Reason, string>> = {
  */
 export function formatError(error: FleetError, subject?: string): string {
   const about = subject === undefined ? "" : `${subject}: `;
-  const violations = error.violations.map(({ field, description }) => `${field} ${description}`);
+  // The message of a request that breaks the schema's bounds names them all already.
+  const violations = error.violations
+    .filter(({ description }) => !error.message.includes(description))
+    .map(({ field, description }) => `${field} ${description}`);
   const sentence = `${about}${[error.message, ...violations].join("; ")}`;
   const commandId = error.metadata["command_id"];
   const errorId = error.metadata["error_id"];
