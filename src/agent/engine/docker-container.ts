@@ -5,7 +5,8 @@ import type { DockerInspection, DockerMount } from "./docker-json.ts";
 import { limitsFromHostConfig, restartPolicyFromHostConfig } from "./docker-limits.ts";
 import { portsFromInspection } from "./docker-ports.ts";
 import type { EngineContainer } from "./engine.ts";
-import { type Moment, momentFromRfc3339 } from "./rfc3339.ts";
+import type { SecondsAndNanos } from "../../domain/nanoseconds.ts";
+import { momentFromRfc3339 } from "./rfc3339.ts";
 
 const states = new Map<string, ContainerState>([
   ["created", ContainerState.CREATED],
@@ -35,7 +36,10 @@ export function parseInspection(text: string): DockerInspection {
 }
 
 /** Translates Docker's inspection of a container, made to fit the bounds of the schema. */
-export function containerFromInspection(inspection: DockerInspection, observed: Moment): EngineContainer {
+export function containerFromInspection(
+  inspection: DockerInspection,
+  observed: SecondsAndNanos,
+): EngineContainer {
   const { Config: config, State: state } = inspection;
   return withinBounds({
     id: inspection.Id,
@@ -64,7 +68,7 @@ function limitsOf({ HostConfig: host }: DockerInspection): Pick<EngineContainer,
 
 function times(
   inspection: DockerInspection,
-): Partial<Record<"createdTime" | "startedTime" | "finishedTime", Moment>> {
+): Partial<Record<"createdTime" | "startedTime" | "finishedTime", SecondsAndNanos>> {
   const found = {
     createdTime: momentFromRfc3339(inspection.Created),
     startedTime: momentFromRfc3339(inspection.State?.StartedAt),

@@ -1,3 +1,4 @@
+import { nsFromSeconds } from "../../domain/nanoseconds.ts";
 import { momentFromRfc3339 } from "./rfc3339.ts";
 
 /** The longest time that Docker writes in front of a record, with a zone of its own, and the space after it. */
@@ -17,5 +18,5 @@ export function logTimeAt(data: Buffer, at: number): LogTime | undefined {
   const window = data.subarray(at, at + maxTimeBytes);
   const bytes = window.indexOf(space) + 1;
   const moment = bytes > 1 ? momentFromRfc3339(window.toString("latin1", 0, bytes - 1)) : undefined;
-  return moment && { timeNs: moment.seconds * 1_000_000_000n + BigInt(moment.nanos), bytes };
+  return moment && { timeNs: nsFromSeconds(moment), bytes };
 }

@@ -5,6 +5,7 @@ import type { DockerInspection } from "./docker-json.ts";
 import { recordsOfFrames } from "./docker-log-records.ts";
 import { recordsOfTerminal } from "./docker-terminal-log.ts";
 import type { LogQuery, LogRecord } from "./engine-streams.ts";
+import { dockerTimeFromNs } from "./rfc3339.ts";
 
 /** What is read, and how. */
 interface LogSource {
@@ -120,13 +121,7 @@ function dockerQuery({ stdout, stderr, follow, tail, sinceNs, untilNs }: LogQuer
     // Without it no record of a TTY's log could be told from the next.
     timestamps: true,
     tail: tail ?? "all",
-    since: sinceNs === undefined ? undefined : secondsFrom(sinceNs),
-    until: untilNs === undefined ? undefined : secondsFrom(untilNs),
+    since: sinceNs === undefined ? undefined : dockerTimeFromNs(sinceNs),
+    until: untilNs === undefined ? undefined : dockerTimeFromNs(untilNs),
   };
-}
-
-/** Docker reads fractions digit by digit, so nothing is lost. */
-function secondsFrom(timeNs: bigint): string {
-  const nanoseconds = `${timeNs % 1_000_000_000n}`.padStart(9, "0");
-  return `${timeNs / 1_000_000_000n}.${nanoseconds}`;
 }

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
+import { nsFromSeconds } from "../../domain/nanoseconds.ts";
 import type { DockerConnection } from "./docker-connection.ts";
 import { failureFromBrokenCall } from "./docker-errors.ts";
 import { linesOf, noticeFromLine } from "./docker-events.ts";
 import type { DockerInfo } from "./docker-json.ts";
 import type { EngineNotice } from "./engine.ts";
-import { type Moment, momentFromRfc3339 } from "./rfc3339.ts";
+import { dockerTimeFromNs, momentFromRfc3339 } from "./rfc3339.ts";
 
 /** What to watch, and from when on. */
 export interface Watch {
@@ -15,8 +16,6 @@ export interface Watch {
   /** Undefined: from now on. */
   readonly sinceNs: bigint | undefined;
 }
-
-const nanosPerSecond = 1_000_000_000n;
 
 /** Follows the containers' events of one engine, as `Engine.watch` promises. Reads no faster than its reader. */
 export async function* watchContainers(
@@ -28,7 +27,8 @@ export async function* watchContainers(
     // The engine answers a moment before it listens to itself. Asked for what happened since a moment before, by its own
     // clock, it leaves no gap.
     const info = await connection.requestJson<DockerInfo>({ method: "GET", path: "/info" }, signal);
-    const timeNs = nanoseconds(momentFromRfc3339(info.SystemTime));
+    const now = momentFromRfc3339(info.SystemTime);
+    const timeNs = now === undefined ? 0n : nsFromSeconds(now);
     // A clock that was set back must not make the engine wait for a time that is to come.
     const fromNs = sinceNs !== undefined && sinceNs < timeNs ? sinceNs : timeNs;
     response = await openEvents(connection, fromNs, signal);
@@ -55,22 +55,17 @@ function openEvents(
   fromNs: bigint,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const since = `${fromNs / nanosPerSecond}.${`${fromNs % nanosPerSecond}`.padStart(9, "0")}`;
   return connection.open(
     {
       method: "GET",
       path: "/events",
       query: {
         filters: JSON.stringify({ type: ["container"] }),
-        since: fromNs === 0n ? undefined : since,
+        since: fromNs === 0n ? undefined : dockerTimeFromNs(fromNs),
       },
     },
     signal,
   );
-}
-
-function nanoseconds(moment: Moment | undefined): bigint {
-  return moment === undefined ? 0n : moment.seconds * nanosPerSecond + BigInt(moment.nanos);
 }
 
 function understood(line: string, logger: Logger): EngineNotice | undefined {

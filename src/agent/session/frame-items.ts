@@ -1,6 +1,7 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { secondsFromNs } from "../../domain/nanoseconds.ts";
 import { AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import type { InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { EngineContainer } from "../engine/engine.ts";
@@ -77,7 +78,7 @@ export function hostEventItem(fact: HostFact): Uint8Array {
   return frame({
     hostEvents: [
       {
-        eventTime: timestampFromNs(fact.timeNs),
+        eventTime: secondsFromNs(fact.timeNs),
         event: { case: "container", value },
         caughtUp,
         commandId: fact.cause.kind === "command" ? fact.cause.commandId : "",
@@ -102,11 +103,6 @@ function updateFrom(step: InventoryStep, nowMs: number): MessageInitShape<typeof
         observedTime,
       };
   }
-}
-
-function timestampFromNs(timeNs: bigint): Pick<Timestamp, "seconds" | "nanos"> {
-  const nanosPerSecond = 1_000_000_000n;
-  return { seconds: timeNs / nanosPerSecond, nanos: Number(timeNs % nanosPerSecond) };
 }
 
 /** A new key of the agent, proved. */

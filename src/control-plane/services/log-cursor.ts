@@ -1,4 +1,5 @@
 import { FleetError } from "../../domain/errors.ts";
+import { nsFromSeconds, secondsFromNs } from "../../domain/nanoseconds.ts";
 import type { LogPosition } from "../../gen/fairlead/agent/v1/stream_operations_pb.js";
 
 /** Behind which record of a container's log. */
@@ -10,13 +11,11 @@ export interface LogCursor {
   readonly sequence: number;
 }
 
-const nsPerSecond = 1_000_000_000n;
 const form = /^([A-Za-z0-9_-]{1,128})\.(\d{1,19})\.([1-9]\d{0,9})$/;
 
 /** A cursor as callers see it. They need not look into it. */
 export function logCursorText(containerId: string, { time, sequence }: LogPosition): string {
-  const { seconds, nanos } = time ?? { seconds: 0n, nanos: 0 };
-  return `${containerId}.${seconds * nsPerSecond + BigInt(nanos)}.${sequence}`;
+  return `${containerId}.${time === undefined ? 0n : nsFromSeconds(time)}.${sequence}`;
 }
 
 /** What a caller gave as a cursor. Throws INVALID_ARGUMENT. */
@@ -33,5 +32,5 @@ export function parseLogCursor(text: string): LogCursor {
 
 /** The cursor as agents are told it. */
 export function positionOfCursor({ timeNs, sequence }: LogCursor) {
-  return { time: { seconds: timeNs / nsPerSecond, nanos: Number(timeNs % nsPerSecond) }, sequence };
+  return { time: secondsFromNs(timeNs), sequence };
 }

@@ -1,4 +1,4 @@
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { secondsFromNs } from "../../../domain/nanoseconds.ts";
 import { OutputStream } from "../../../gen/fairlead/container/v1/log_pb.js";
 import type { LogRecord } from "../../engine/engine-streams.ts";
 import type { StreamOutput } from "../../streams/data-stream.ts";
@@ -23,7 +23,6 @@ const recordBytes = 32;
 const maxRecords = 1024;
 // Far below what a record may carry; the engine's own records are no longer than half of it.
 const maxDataBytes = 32 * 1024;
-const nsPerSecond = 1_000_000_000n;
 
 /**
  * A log as messages for a data stream: many records in one message while they come quickly, and none held back when nothing more comes at
@@ -49,16 +48,6 @@ export async function* logMessages(
     await iterator.return?.();
   }
   yield* batch.end();
-}
-
-/** A time of the engine for the wire. */
-export function timestampFromNs(timeNs: bigint): Pick<Timestamp, "seconds" | "nanos"> {
-  return { seconds: timeNs / nsPerSecond, nanos: Number(timeNs % nsPerSecond) };
-}
-
-/** A time from the wire for the engine. */
-export function nsFromTimestamp({ seconds, nanos }: Pick<Timestamp, "seconds" | "nanos">): bigint {
-  return seconds * nsPerSecond + BigInt(nanos);
 }
 
 class Batch {
@@ -101,7 +90,7 @@ class Batch {
     this.#records = [];
     this.#bytes = 0;
     const position = this.#position && {
-      time: timestampFromNs(this.#position.timeNs),
+      time: secondsFromNs(this.#position.timeNs),
       sequence: this.#position.sequence,
     };
     yield { case: "logs", value: { records, ...(position && { position }) } };
@@ -117,7 +106,7 @@ class Batch {
       const piece = data.subarray(from, from + maxDataBytes);
       this.#records.push({
         stream: stream === "stdout" ? OutputStream.STDOUT : OutputStream.STDERR,
-        time: timestampFromNs(timeNs),
+        time: secondsFromNs(timeNs),
         data: piece,
       });
       this.#bytes += piece.byteLength + recordBytes;
@@ -129,8 +118,8 @@ function gapMessage({ afterNs, beforeNs }: Extract<PlacedRecord, { kind: "gap" }
   return {
     case: "missingLogs",
     value: {
-      afterTime: timestampFromNs(afterNs),
-      ...(beforeNs === undefined ? {} : { beforeTime: timestampFromNs(beforeNs) }),
+      afterTime: secondsFromNs(afterNs),
+      ...(beforeNs === undefined ? {} : { beforeTime: secondsFromNs(beforeNs) }),
     },
   };
 }

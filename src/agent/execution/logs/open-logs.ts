@@ -1,10 +1,11 @@
+import { nsFromSeconds } from "../../../domain/nanoseconds.ts";
 import type { OpenLogsValid } from "../../../gen/fairlead/agent/v1/stream_operations_pb.js";
 import type { LogQuery } from "../../engine/engine-streams.ts";
 import type { DataStream } from "../../streams/data-stream.ts";
 import type { OperationContext, Outcome } from "../operations/operation-context.ts";
 import { LineFilter } from "./line-filter.ts";
 import { lineTest } from "./line-test.ts";
-import { logMessages, nsFromTimestamp } from "./log-messages.ts";
+import { logMessages } from "./log-messages.ts";
 import { disorderNs, type LogPosition, placed } from "./log-positions.ts";
 
 /** Streams a container's log over a data stream of its own, which goes on after this has resolved. */
@@ -13,7 +14,7 @@ export async function openLogs(request: OpenLogsValid, context: OperationContext
   const container = await context.find(request.container);
   const test = request.match === undefined ? undefined : lineTest(request.match);
   const after = request.after && {
-    timeNs: nsFromTimestamp(request.after.time),
+    timeNs: nsFromSeconds(request.after.time),
     sequence: request.after.sequence,
   };
   const query = queryFrom(request, after);
@@ -42,8 +43,8 @@ function queryFrom(request: OpenLogsValid, after: LogPosition | undefined): LogQ
     stderr: true,
     follow,
     tail: after === undefined ? tail : undefined,
-    sinceNs: after === undefined ? sinceTime && nsFromTimestamp(sinceTime) : from(after.timeNs),
-    untilNs: untilTime && nsFromTimestamp(untilTime),
+    sinceNs: after === undefined ? sinceTime && nsFromSeconds(sinceTime) : from(after.timeNs),
+    untilNs: untilTime && nsFromSeconds(untilTime),
   };
 }
 
