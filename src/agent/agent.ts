@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { Logger } from "pino";
 import { type FolderLock, lockFolder } from "../disk/folder-lock.ts";
 import { FleetError } from "../domain/errors.ts";
 import { TimerWheel } from "../resilience/timer-wheel.ts";
@@ -69,14 +68,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     lock?.release();
     throw error;
   }
-}
-
-/**
- * The id of the agent whose identity is in a data folder. Undefined: it has to enrol first, with a token. Rejects with
- * `STORAGE_UNAVAILABLE` when the folder cannot be used.
- */
-export async function enrolledAgentId(dataDir: string, logger: Logger): Promise<string | undefined> {
-  return (await IdentityFile.open(dataDir, logger)).agentId;
 }
 
 /**
