@@ -107,9 +107,9 @@ describe("events on the command line", () => {
     let calls = 0;
     const answers: Answers = {
       events: {
-        // eslint-disable-next-line require-yield
         async *watchEvents() {
           calls += 1;
+          yield* [];
           throw new FleetError("CURSOR_EXPIRED", "event 3 is no longer kept");
         },
       },

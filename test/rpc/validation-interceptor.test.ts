@@ -33,9 +33,9 @@ describe("validation", () => {
       },
     },
     events: {
-      // oxlint-disable-next-line require-yield
       async *watchEvents() {
         reached += 1;
+        yield {};
       },
     },
   };
