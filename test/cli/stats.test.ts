@@ -122,4 +122,32 @@ describe("figures on the command line", () => {
     const last = stdout.split("\u001b[H").at(-1)?.replaceAll("\u001b[K", "");
     assert.equal(last, `${head}${row("api")}web-2: gone (AGENT_OFFLINE)\n\u001b[J`);
   });
+
+  it("D06 goes on after a lost connection, and not at once after a stream that was ended", async () => {
+    const ending = new AbortController();
+    const waits: number[] = [];
+    let calls = 0;
+    const answers: Answers = {
+      stats: {
+        async *streamStats() {
+          calls += 1;
+          yield { source: host("web-1"), containers: [sample(`web-${calls}`)] };
+          if (calls === 1) throw new FleetError("DRAINING", "the control plane is going down");
+        },
+      },
+    };
+    const sleep = async (ms: number) => {
+      waits.push(ms);
+      if (waits.length === 2) ending.abort();
+    };
+    const { code, stdout } = await fairlead(answers, ["stats", "--json"], {
+      signal: ending.signal,
+      clock: { ...systemClock, sleep },
+    });
+    const names = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { containerName: string }).containerName);
+    assert.deepEqual([code, names, waits], [0, ["web-1", "web-2"], [2_000, 2_000]]);
+  });
 });

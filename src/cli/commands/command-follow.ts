@@ -7,6 +7,7 @@ import { commandStateWord } from "../grammar/command-state.ts";
 import { parseDuration } from "../grammar/duration.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
+import { followOverLosses } from "../lost-connection.ts";
 import { errorOfCommand, formatTransition, hasEnded } from "../output/command-text.ts";
 import { escapeText } from "../output/escape.ts";
 import { messageToJson } from "../output/json.ts";
@@ -19,8 +20,6 @@ interface WaitOptions {
 
 /** How long one call waits; the next one goes on. */
 const waitMs = 30_000;
-/** How long to wait before a watch that broke is begun again. */
-const reconnectDelayMs = 2_000;
 
 /** `fairlead commands watch`, `wait` and `cancel`. */
 export function addFollowCommands(commands: CommanderCommand, line: CommandLine): void {
@@ -49,26 +48,18 @@ async function watchCommand(
   [id = ""]: readonly string[],
 ): Promise<void> {
   const { client, call, environment } = invocation;
-  const { signal, clock } = environment;
   let shown = 0;
-  for (;;) {
-    try {
-      for await (const { command } of client.commands.watchCommand({ id }, call)) {
-        if (command === undefined) continue;
-        shown = printProgress(invocation, command, shown);
-        if (hasEnded(command)) {
-          tellEnd(invocation, command);
-          return;
-        }
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      // A watch that never began has nothing to go on from.
-      if (shown === 0 || !isLostConnection(error)) throw error;
+  const read = async () => {
+    for await (const { command } of client.commands.watchCommand({ id }, call)) {
+      if (command === undefined) continue;
+      shown = printProgress(invocation, command, shown);
+      if (!hasEnded(command)) continue;
+      tellEnd(invocation, command);
+      return true;
     }
-    if (signal.aborted) return;
-    await clock.sleep(reconnectDelayMs, signal).catch(() => "ended by the person, which is a good end");
-  }
+    return false;
+  };
+  await followOverLosses(environment, { read, hasBegun: () => shown > 0 });
 }
 
 function printProgress(invocation: Invocation, command: Command, shown: number): number {
@@ -153,10 +144,4 @@ function notCancelled(id: string, command: Command | undefined): FleetError {
 function tellEnd(invocation: Invocation, command: Command): void {
   const error = errorOfCommand(command);
   if (error !== undefined) invocation.fail(error);
-}
-
-function isLostConnection(error: unknown): boolean {
-  return (
-    error instanceof FleetError && (error.reason === "SERVER_UNREACHABLE" || error.reason === "DRAINING")
-  );
 }

@@ -1,6 +1,5 @@
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
-import { FleetError } from "../../domain/errors.ts";
 import { EventSchema } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { Event } from "../../gen/fairlead/event/v1/event_pb.js";
 import { eventFilterFrom, eventTypeWord, parseEventFilter } from "../grammar/event-filter.ts";
@@ -8,6 +7,7 @@ import type { RequestedEventFilter } from "../grammar/event-filter.ts";
 import { collect } from "../grammar/key-value.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
+import { followOverLosses } from "../lost-connection.ts";
 import { escapeText } from "../output/escape.ts";
 import { messageToJson } from "../output/json.ts";
 import { momentInWords } from "../output/times.ts";
@@ -18,9 +18,6 @@ interface EventsOptions {
   readonly sinceSequence?: bigint;
   readonly filter?: (readonly [key: string, value: string])[];
 }
-
-/** How long to wait before a watch that broke is begun again where it stopped. */
-const reconnectDelayMs = 2_000;
 
 /** `fairlead events`: what happened, and with --follow what happens. */
 export function addEventsCommand(parent: Command, line: CommandLine): void {
@@ -61,38 +58,24 @@ async function followEvents(
   filter: RequestedEventFilter,
   since: bigint | undefined,
 ): Promise<void> {
-  const { environment } = invocation;
-  const { signal, clock } = environment;
   let cursor = since;
   let begun = false;
-  while (!signal.aborted) {
-    try {
-      for await (const answer of watch(invocation, filter, cursor)) {
-        if (answer.event !== undefined) {
-          printEvent(invocation, answer.event);
-        }
-        cursor = answer.cursor;
-        begun = true;
+  const read = async () => {
+    for await (const answer of watch(invocation, filter, cursor)) {
+      if (answer.event !== undefined) {
+        printEvent(invocation, answer.event);
       }
-    } catch (error) {
-      // A watch that never began has nothing to go on from.
-      if (!signal.aborted && !(begun && isLostConnection(error))) {
-        throw error;
-      }
+      cursor = answer.cursor;
+      begun = true;
     }
-    await clock.sleep(reconnectDelayMs, signal).catch(() => "ended by the person, which is a good end");
-  }
+    return false;
+  };
+  await followOverLosses(invocation.environment, { read, hasBegun: () => begun });
 }
 
 function watch({ client, call }: Invocation, filter: RequestedEventFilter, cursor: bigint | undefined) {
   const from = cursor === undefined ? {} : { afterSequence: cursor };
   return client.events.watchEvents({ filter, ...from }, call);
-}
-
-function isLostConnection(error: unknown): boolean {
-  return (
-    error instanceof FleetError && (error.reason === "SERVER_UNREACHABLE" || error.reason === "DRAINING")
-  );
 }
 
 function printEvent(invocation: Invocation, event: Event): void {

@@ -11,7 +11,7 @@ import { type Moment, momentBefore, parseMoment } from "../grammar/moment.ts";
 import { wholeNumber } from "../grammar/number.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
-import { isLost, reconnectDelayMs } from "../lost-connection.ts";
+import { followOverLosses } from "../lost-connection.ts";
 import { LogPrinter } from "../output/log-printer.ts";
 
 /** What `logs` can be told. */
@@ -55,8 +55,8 @@ export function addLogsCommand(parent: Command, line: CommandLine): void {
     .option("--until <moment>", "up to then", parseMoment)
     .option("-t, --timestamps", "begin each line with its time")
     .option("--host <host>", "on this host, by name or id")
-    .option("-l, --label <key[=value]>", "containers that have this label", collect(asItIs))
-    .option("--host-label <key[=value]>", "containers of hosts that have this label", collect(asItIs))
+    .option("-l, --label <key[=value]>", "containers that have this label", collect(String))
+    .option("--host-label <key[=value]>", "containers of hosts that have this label", collect(String))
     .option("-a, --all", "with -l or --host: also containers that do not run")
     .option("--grep <pattern>", "only lines that match, found out at the host (a regular expression of RE2)")
     .option("-F, --fixed-strings", "with --grep: the pattern is a text")
@@ -71,32 +71,29 @@ async function printLogs(
   options: LogsOptions,
   names: readonly string[],
 ): Promise<void> {
-  const { environment } = invocation;
-  const { signal, clock } = environment;
-  const request = requestFrom(options, names, clock.now());
+  const { client, call, environment } = invocation;
+  const request = requestFrom(options, names, environment.clock.now());
   const printer = new LogPrinter(invocation, {
     timestamps: options.timestamps === true,
     several: request.selector !== undefined,
   });
   const cursors = new Map<string, string>();
-  while (!signal.aborted) {
-    try {
-      const again = { ...request, cursors: [...cursors.values()] };
-      for await (const { message } of invocation.client.logs.streamLogs(again, invocation.call)) {
-        await print(printer, message, invocation);
-        if (message.case === "batch" && message.value.cursor !== "") {
-          cursors.set(message.value.source?.containerId ?? "", message.value.cursor);
-        }
+  const read = async () => {
+    const from = { ...request, cursors: [...cursors.values()] };
+    for await (const { message } of client.logs.streamLogs(from, call)) {
+      await print(printer, message, invocation);
+      if (message.case === "batch" && message.value.cursor !== "") {
+        cursors.set(message.value.source?.containerId ?? "", message.value.cursor);
       }
-      break;
-    } catch (error) {
-      if (signal.aborted) break;
-      // What never began has nothing to go on from.
-      if (options.follow !== true || cursors.size === 0 || !isLost(error)) throw error;
-      invocation.hint("The connection is lost; going on from here as soon as there is one again.");
-      await clock.sleep(reconnectDelayMs, signal).catch(() => "ended by the person, which is a good end");
     }
-  }
+    return true;
+  };
+  await followOverLosses(environment, {
+    read,
+    hasBegun: () => options.follow === true && cursors.size > 0,
+    onLost: () =>
+      invocation.hint("The connection is lost; going on from here as soon as there is one again."),
+  });
   await printer.end();
 }
 
@@ -174,10 +171,6 @@ function matchFrom({ grep, fixedStrings, ignoreCase, invertMatch }: LogsOptions)
 
 function parseTail(text: string): number | "all" {
   return text === "all" ? text : wholeNumber(0, mostLines)(text);
-}
-
-function asItIs(text: string): string {
-  return text;
 }
 
 const examples = `

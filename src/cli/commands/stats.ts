@@ -14,7 +14,7 @@ import { parseContainer } from "../grammar/container-reference.ts";
 import { collect } from "../grammar/key-value.ts";
 import { addClientOptions, clientAction } from "../invocation.ts";
 import type { CommandLine, Invocation } from "../invocation.ts";
-import { isLost, reconnectDelayMs } from "../lost-connection.ts";
+import { followOverLosses } from "../lost-connection.ts";
 import { formatJsonLine, messageToJson } from "../output/json.ts";
 import { LiveScreen } from "../output/live-screen.ts";
 import { formatStats, type StatsOfHost } from "../output/stats-table.ts";
@@ -52,7 +52,7 @@ export function addStatsCommand(parent: Command, line: CommandLine): void {
     .option("--no-stream", "measure once")
     .option("--no-trunc", "do not shorten names")
     .option("--host <host>", "on this host, by name or id")
-    .option("-l, --label <key[=value]>", "containers that have this label", collect(asItIs))
+    .option("-l, --label <key[=value]>", "containers that have this label", collect(String))
     .option("--hosts", "the hosts themselves as well")
     .addHelpText("after", examples);
   addClientOptions(command).action(clientAction<StatsOptions>(line, printStats));
@@ -112,20 +112,15 @@ async function untilEnd(
   take: (response: StreamStatsResponse) => Promise<void>,
 ): Promise<void> {
   const { client, call, environment } = invocation;
-  const { clock, signal } = environment;
   let begun = false;
-  while (!signal.aborted) {
-    try {
-      for await (const response of client.stats.streamStats(request, call)) {
-        begun = true;
-        await take(response);
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!begun || !isLost(error)) throw error;
-      await clock.sleep(reconnectDelayMs, signal).catch(() => undefined);
+  const read = async () => {
+    for await (const response of client.stats.streamStats(request, call)) {
+      begun = true;
+      await take(response);
     }
-  }
+    return false;
+  };
+  await followOverLosses(environment, { read, hasBegun: () => begun });
 }
 
 function keep(hosts: Map<string, StatsOfHost>, response: StreamStatsResponse): void {
@@ -184,10 +179,6 @@ async function requestFrom(
 
 function errorOf({ reason, message }: HostFailure): FleetError {
   return new FleetError(isReason(reason) ? reason : "OPERATION_FAILED", message);
-}
-
-function asItIs(text: string): string {
-  return text;
 }
 
 const examples = `
