@@ -1,5 +1,6 @@
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import type { Command } from "commander";
+import { wholeNumber } from "../cli/grammar/number.ts";
 import type { ApiLimits } from "../rpc/api-limits.ts";
 
 /** How much of the API one key, and all together, may use at once, as it was asked for. */
@@ -8,6 +9,8 @@ export interface LimitOptions {
   readonly apiBurst?: number;
   readonly apiMaxCalls?: number;
 }
+
+const mostCalls = 999_999_999;
 
 /** Gives a command the limits of the API. */
 export function addLimitOptions(command: Command): Command {
@@ -18,12 +21,12 @@ export function addLimitOptions(command: Command): Command {
         "calls a second of one API key in the long run; 0: without limit (default: 1000)",
       )
         .env("FAIRLEAD_API_RATE")
-        .argParser(countFrom(0)),
+        .argParser(wholeNumber(0, mostCalls)),
     )
     .addOption(
       new Option("--api-burst <calls>", "calls of one API key at once, after a while without (default: 5000)")
         .env("FAIRLEAD_API_BURST")
-        .argParser(countFrom(1)),
+        .argParser(wholeNumber(1, mostCalls)),
     )
     .addOption(
       new Option(
@@ -31,7 +34,7 @@ export function addLimitOptions(command: Command): Command {
         "calls that wait, follow or are being answered at once, of all (default: 10000)",
       )
         .env("FAIRLEAD_API_MAX_CALLS")
-        .argParser(countFrom(2)),
+        .argParser(wholeNumber(2, mostCalls)),
     );
 }
 
@@ -41,15 +44,5 @@ export function apiLimitsFrom({ apiRate, apiBurst, apiMaxCalls }: LimitOptions):
     ...(apiRate === undefined ? {} : { callsPerSecond: apiRate }),
     ...(apiBurst === undefined ? {} : { callBurst: apiBurst }),
     ...(apiMaxCalls === undefined ? {} : { maxOpenCalls: apiMaxCalls }),
-  };
-}
-
-function countFrom(least: number): (text: string) => number {
-  return (text) => {
-    const count = Number(text);
-    if (!/^\d{1,9}$/.test(text) || count < least) {
-      throw new InvalidArgumentError(`Write a whole number, ${least} or more.`);
-    }
-    return count;
   };
 }
