@@ -67,6 +67,7 @@ const makers: { readonly [Case in NonNullable<FieldRules["type"]["case"]>]?: Mak
   uint32: maker(UInt32RulesSchema, {
     lt: (bound: number) => (value) => (value as number) < bound,
     lte: (bound: number) => (value) => (value as number) <= bound,
+    gte: (bound: number) => (value) => (value as number) >= bound,
   }),
   uint64: maker(UInt64RulesSchema, {
     lte: (bound: bigint) => (value) => (value as bigint) <= bound,

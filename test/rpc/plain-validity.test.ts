@@ -16,6 +16,10 @@ import {
   CommandSchema,
   ResultPartSchema,
 } from "../../src/gen/fairlead/agent/v1/command_pb.js";
+import {
+  DataStreamRequestSchema,
+  DataStreamResponseSchema,
+} from "../../src/gen/fairlead/agent/v1/data_stream_pb.js";
 import { AgentFrameSchema, ControlFrameSchema } from "../../src/gen/fairlead/agent/v1/frame_pb.js";
 import { HelloSchema } from "../../src/gen/fairlead/agent/v1/handshake_pb.js";
 import { HostEventSchema, InventoryUpdateSchema } from "../../src/gen/fairlead/agent/v1/inventory_pb.js";
@@ -36,6 +40,8 @@ const schemas: readonly DescMessage[] = [
   HelloSchema,
   HostEventSchema,
   InventoryUpdateSchema,
+  DataStreamRequestSchema,
+  DataStreamResponseSchema,
   ...[ContainerService, CommandService, EventService].flatMap(({ methods }) =>
     methods.map(({ input }) => input),
   ),
@@ -75,6 +81,11 @@ describe("isPlainlyValid", () => {
       [CommandResultSchema, { commandId: "a", end: { case: "failure", value: { reason: "CONFLICT" } } }],
       [InventoryUpdateSchema, { update: { case: "container", value: container } }],
       [AgentFrameSchema, { acceptances: [{ commandId: "" }], sentTime: timestampFromMs(1) }],
+      [DataStreamRequestSchema, { message: { case: "logs", value: { records: [record], position } } }],
+      [DataStreamRequestSchema, { message: { case: "output", value: record } }],
+      [DataStreamRequestSchema, { message: { case: "stats", value: { containers: { web: usage } } } }],
+      [DataStreamRequestSchema, { message: { case: "archive", value: new Uint8Array(65_536) } }],
+      [DataStreamResponseSchema, { message: { case: "archive", value: new Uint8Array(65_536) } }],
     ];
     for (const [schema, init] of usual) {
       assert.ok(isPlainlyValid(schema, create(schema, init as MessageInitShape<typeof schema>)), schema.name);
@@ -91,6 +102,8 @@ describe("isPlainlyValid", () => {
       [ResultPartSchema, { commandId: "a", data: new Uint8Array(49_153) }],
       [CommandResultSchema, { commandId: "a", end: { case: "failure", value: { reason: "no" } } }],
       [CommandResultSchema, { commandId: "a", endedTime: { seconds: 2n ** 60n, nanos: 0 } }],
+      [DataStreamRequestSchema, { message: { case: "logs", value: { position: { time, sequence: 0 } } } }],
+      [DataStreamRequestSchema, { message: { case: "logs", value: { position: { sequence: 1 } } } }],
       [AgentFrameSchema, { acceptances: Array.from({ length: 4_097 }, () => ({ commandId: "a" })) }],
     ];
     for (const [schema, init] of broken) {
@@ -102,6 +115,10 @@ describe("isPlainlyValid", () => {
   });
 });
 
+const time = timestampFromMs(1);
+const record = { stream: 1, time, data: new Uint8Array(64) };
+const position = { time, sequence: 1 };
+const usage = { time, cpuPercent: 0.5 };
 const inspection = { case: "inspectContainer", value: { container: "web" } };
 const shown = { case: "inspection", value: { container, engineJson: "{}" } };
 
