@@ -4,14 +4,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
+import type { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
 import { neverAborted } from "../../src/resilience/signals.ts";
-import { systemClock } from "../../src/resilience/clock.ts";
-import { docker, removeContainers, requireDocker, runContainer } from "../support/docker.ts";
+import { docker, engineSocket, removeContainers, requireDocker, runContainer } from "../support/docker.ts";
 import { refused } from "../support/engine-kit.ts";
 import { EngineWatcher } from "../support/engine-watcher.ts";
-import { silentLogger } from "../support/silent-logger.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 
 const subject = `engine-broken-connection-${process.pid}`;
 
@@ -23,9 +22,8 @@ describe("docker: a connection that breaks", function () {
 
   before(async function () {
     await requireDocker(this);
-    wire = await openWire("/var/run/docker.sock");
-    const endpoint = { kind: "socket", address: `unix://${wire.path}`, path: wire.path } as const;
-    engine = new DockerEngine({ endpoint, clock: systemClock, logger: silentLogger });
+    wire = await openWire(engineSocket);
+    engine = engineAtSocket(wire.path);
   });
   after(async () => {
     await engine?.close();

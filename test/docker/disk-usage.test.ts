@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
-import { systemClock } from "../../src/resilience/clock.ts";
+import type { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { ensureImage } from "../support/docker.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 import { type PrivateEngine, startPrivateEngine } from "../support/private-engine.ts";
-import { silentLogger } from "../support/silent-logger.ts";
 
 describe("docker: what an engine takes on the disk", function () {
   this.timeout(120_000);
@@ -14,9 +13,7 @@ describe("docker: what an engine takes on the disk", function () {
 
   before(async function () {
     dockerd = await startPrivateEngine(this);
-    const path = dockerd.socketPath;
-    const endpoint = { kind: "socket", address: `unix://${path}`, path } as const;
-    engine = new DockerEngine({ endpoint, clock: systemClock, logger: silentLogger });
+    engine = engineAtSocket(dockerd.socketPath);
   });
   after(async function () {
     this.timeout(60_000);

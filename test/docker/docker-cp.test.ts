@@ -16,16 +16,16 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { promisify } from "node:util";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
+import type { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import type { Environment } from "../../src/cli/environment.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { contentsOf, inPieces } from "../support/archives.ts";
-import { docker, removeContainers, requireDocker, runContainer } from "../support/docker.ts";
+import { docker, removeContainers, runContainer } from "../support/docker.ts";
+import { dockerCommand, requireDockerCommand } from "../support/docker-command.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 import { Fleet } from "../support/fleet.ts";
-import { requireTool } from "../support/require-tool.ts";
-import { silentLogger } from "../support/silent-logger.ts";
 
 const run = promisify(execFile);
 const subject = `docker-cp-${process.pid}`;
@@ -116,11 +116,7 @@ const into: readonly (readonly [string, string, ...string[]])[] = [
   ["from/big", "C:/here", "-a"],
 ];
 
-const theirs = async (words: readonly string[]) =>
-  run("docker", ["cp", ...words]).then(
-    () => true,
-    () => false,
-  );
+const theirs = async (words: readonly string[]) => (await dockerCommand("cp", ...words)).exitCode === 0;
 
 describe("docker: cp beside that of the docker command", function () {
   this.timeout(300_000);
@@ -131,18 +127,8 @@ describe("docker: cp beside that of the docker command", function () {
   let container: string;
 
   before(async function () {
-    await requireDocker(this);
-    const isThere = await run("docker", ["--version"]).then(
-      () => true,
-      () => false,
-    );
-    requireTool(this, "docker", isThere);
-    const path = "/var/run/docker.sock";
-    engine = new DockerEngine({
-      endpoint: { kind: "socket", address: `unix://${path}`, path },
-      clock: systemClock,
-      logger: silentLogger,
-    });
+    await requireDockerCommand(this);
+    engine = engineAtSocket();
     fleet = await Fleet.start();
     await fleet.enrol("host", engine);
     folder = await mkdtemp(join(tmpdir(), "fairlead-cp-"));
@@ -156,7 +142,7 @@ describe("docker: cp beside that of the docker command", function () {
     await rm(join(folder, "here"), { recursive: true, force: true });
     await mkdir(join(folder, "here"));
     await furnish(join(folder, "here"));
-    for (const name of ["from", "here"]) await run("docker", ["cp", join(folder, name), `${container}:/`]);
+    for (const name of ["from", "here"]) assert.ok(await theirs([join(folder, name), `${container}:/`]));
   });
   after(async () => {
     await fleet?.[Symbol.asyncDispose]();
@@ -226,7 +212,7 @@ describe("docker: cp beside that of the docker command", function () {
       container = await runContainer({ subject, start: false });
       await fleet?.untilContainer(container, () => true);
       await docker.getContainer(first).remove({ force: true });
-      await run("docker", ["cp", join(folder, "here"), `${container}:/`]);
+      assert.ok(await theirs([join(folder, "here"), `${container}:/`]));
       const result = await ours([...flags, placeOf(source), placeOf(target)]);
       assert.equal(result.isDone, isDone, result.stderr);
       if (isDone) assert.deepEqual(await inside(), expected);
@@ -236,10 +222,7 @@ describe("docker: cp beside that of the docker command", function () {
   it("O15 - is an archive, out and in", async () => {
     const { isDone, stdout, stderr } = await ours([`host/${container}:/from/folder`, "-"]);
     assert.ok(isDone, stderr);
-    const { stdout: same } = await run("docker", ["cp", `${container}:/from/folder`, "-"], {
-      encoding: "buffer",
-      maxBuffer: 64 * 1024 * 1024,
-    });
+    const { stdout: same } = await dockerCommand("cp", `${container}:/from/folder`, "-");
     assert.ok(stdout.equals(same), "the archives differ");
     const stdin = { read: () => inPieces(stdout) };
     assert.ok((await ours(["-", `${container}:/here/other`], { stdin })).isDone);

@@ -1,24 +1,22 @@
 import assert from "node:assert/strict";
 import { DockerConnection } from "../../src/agent/engine/docker-connection.ts";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
+import type { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { type ExecReach, reachInside } from "../../src/agent/engine/docker-exec-reach.ts";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { neverAborted } from "../../src/resilience/signals.ts";
-import { docker, removeContainers, requireDocker, runContainer } from "../support/docker.ts";
+import {
+  engineSocket,
+  processesOf,
+  removeContainers,
+  requireDocker,
+  runContainer,
+} from "../support/docker.ts";
 import { refused, settled } from "../support/engine-kit.ts";
 import { execSpec } from "../support/engine-process-kit.ts";
-import { silentLogger } from "../support/silent-logger.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 
 const subject = `docker-exec-reach-${process.pid}`;
-const path = "/var/run/docker.sock";
-const endpoint = { kind: "socket", address: `unix://${path}`, path } as const;
-
-async function processesOf(container: string): Promise<string[]> {
-  const { Processes } = (await docker.getContainer(container).top({ ps_args: "-eo pid,args" })) as {
-    Processes: string[][];
-  };
-  return Processes.map(([, command = ""]) => command);
-}
+const endpoint = { kind: "socket", address: `unix://${engineSocket}`, path: engineSocket } as const;
 
 describe("docker: processes of an engine that is elsewhere", function () {
   this.timeout(60_000);
@@ -28,7 +26,7 @@ describe("docker: processes of an engine that is elsewhere", function () {
 
   before(async function () {
     await requireDocker(this);
-    engine = new DockerEngine({ endpoint, clock: systemClock, logger: silentLogger });
+    engine = engineAtSocket();
     connection = new DockerConnection(endpoint);
   });
   after(async () => {

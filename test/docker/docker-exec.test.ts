@@ -1,15 +1,11 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
-import { systemClock } from "../../src/resilience/clock.ts";
+import type { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { neverAborted } from "../../src/resilience/signals.ts";
-import { removeContainers, requireDocker, runContainer } from "../support/docker.ts";
+import { removeContainers, runContainer } from "../support/docker.ts";
+import { dockerCommand, requireDockerCommand } from "../support/docker-command.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 import { execSpec, type Told, toEnd } from "../support/engine-process-kit.ts";
-import { requireTool } from "../support/require-tool.ts";
-import { silentLogger } from "../support/silent-logger.ts";
 
-const run = promisify(execFile);
 const subject = `docker-exec-${process.pid}`;
 
 const commands: readonly (readonly string[])[] = [
@@ -23,12 +19,8 @@ const commands: readonly (readonly string[])[] = [
 ];
 
 async function theirs(id: string, command: readonly string[]): Promise<Told> {
-  const options = { encoding: "latin1", maxBuffer: 16 * 1024 * 1024 } as const;
-  const told = await run("docker", ["exec", id, ...command], options).then(
-    ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),
-    (error: { stdout: string; stderr: string; code: number }) => error,
-  );
-  return { stdout: told.stdout, stderr: told.stderr, exitCode: told.code };
+  const { stdout, stderr, exitCode } = await dockerCommand("exec", id, ...command);
+  return { stdout: stdout.toString("latin1"), stderr: stderr.toString("latin1"), exitCode };
 }
 
 describe("docker: processes beside those of the docker command", function () {
@@ -37,15 +29,8 @@ describe("docker: processes beside those of the docker command", function () {
   let engine: DockerEngine;
 
   before(async function () {
-    await requireDocker(this);
-    const isThere = await run("docker", ["--version"]).then(
-      () => true,
-      () => false,
-    );
-    requireTool(this, "docker", isThere);
-    const path = "/var/run/docker.sock";
-    const endpoint = { kind: "socket", address: `unix://${path}`, path } as const;
-    engine = new DockerEngine({ endpoint, clock: systemClock, logger: silentLogger });
+    await requireDockerCommand(this);
+    engine = engineAtSocket();
   });
   after(async () => {
     await engine?.close();

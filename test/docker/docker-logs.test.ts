@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
+import type { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import type { LogQuery, LogRecord } from "../../src/agent/engine/engine-streams.ts";
-import { systemClock } from "../../src/resilience/clock.ts";
 import { neverAborted } from "../../src/resilience/signals.ts";
-import { docker, removeContainers, requireDocker, runContainer } from "../support/docker.ts";
+import { docker, removeContainers, runContainer } from "../support/docker.ts";
+import { dockerCommand, requireDockerCommand } from "../support/docker-command.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 import { bytesOf, wholeLog } from "../support/engine-log-kit.ts";
-import { requireTool } from "../support/require-tool.ts";
-import { silentLogger } from "../support/silent-logger.ts";
 
-const run = promisify(execFile);
 const subject = `docker-logs-${process.pid}`;
 
 /** A long line, a binary file, half a character, empty lines, and no end; twice, because it is started twice. */
@@ -19,8 +15,9 @@ const everything =
   "echo 2026-01-02T03:04:05.123456789Z like a time; echo in 2026-01-02T03:04:05.123456789Z the middle; printf 'no end'";
 
 async function theirs(id: string, ...flags: string[]): Promise<Buffer> {
-  const options = { encoding: "buffer", maxBuffer: 64 * 1024 * 1024 } as const;
-  return (await run("docker", ["logs", ...flags, id], options)).stdout;
+  const { exitCode, stdout } = await dockerCommand("logs", ...flags, id);
+  assert.equal(exitCode, 0);
+  return stdout;
 }
 
 describe("docker: logs beside those of the docker command", function () {
@@ -29,15 +26,8 @@ describe("docker: logs beside those of the docker command", function () {
   let engine: DockerEngine;
 
   before(async function () {
-    await requireDocker(this);
-    const isThere = await run("docker", ["--version"]).then(
-      () => true,
-      () => false,
-    );
-    requireTool(this, "docker", isThere);
-    const path = "/var/run/docker.sock";
-    const endpoint = { kind: "socket", address: `unix://${path}`, path } as const;
-    engine = new DockerEngine({ endpoint, clock: systemClock, logger: silentLogger });
+    await requireDockerCommand(this);
+    engine = engineAtSocket();
   });
   after(async () => {
     await engine?.close();

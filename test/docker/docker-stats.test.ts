@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { binarySize } from "../../src/cli/output/sizes.ts";
 import type { ContainerStats } from "../../src/gen/fairlead/container/v1/stats_pb.js";
-import { systemClock } from "../../src/resilience/clock.ts";
-import { removeContainers, requireDocker, runContainer } from "../support/docker.ts";
+import { removeContainers, runContainer } from "../support/docker.ts";
+import { dockerCommand, requireDockerCommand } from "../support/docker-command.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 import { Fleet } from "../support/fleet.ts";
-import { requireTool } from "../support/require-tool.ts";
-import { silentLogger } from "../support/silent-logger.ts";
 
-const run = promisify(execFile);
 const subject = `docker-stats-${process.pid}`;
 
 interface Theirs {
@@ -22,8 +17,9 @@ interface Theirs {
 
 async function theirs(id: string): Promise<Theirs> {
   const format = "{{.CPUPerc}} {{.MemUsage}} {{.PIDs}}";
-  const { stdout } = await run("docker", ["stats", "--no-stream", "--format", format, id]);
-  const [, cpu, used, unit, limit, pids] = /^([\d.]+)% ([\d.]+)(\w+) \/ (\S+) (\d+)\n$/.exec(stdout) ?? [];
+  const { stdout } = await dockerCommand("stats", "--no-stream", "--format", format, id);
+  const figures = /^([\d.]+)% ([\d.]+)(\w+) \/ (\S+) (\d+)\n$/.exec(stdout.toString());
+  const [, cpu, used, unit, limit, pids] = figures ?? [];
   const factor = { B: 1, KiB: 1_024, MiB: 1_024 ** 2 }[unit ?? ""] ?? Number.NaN;
   return { cpuPercent: Number(cpu), memoryBytes: Number(used) * factor, limit, pids: Number(pids) };
 }
@@ -45,12 +41,7 @@ describe("figures beside docker's own", function () {
   this.timeout(60_000);
   this.slow(20_000);
   before(async function () {
-    await requireDocker(this);
-    const isThere = await run("docker", ["--version"]).then(
-      () => true,
-      () => false,
-    );
-    requireTool(this, "docker", isThere);
+    await requireDockerCommand(this);
   });
   after(() => removeContainers(subject));
 
@@ -63,11 +54,7 @@ describe("figures beside docker's own", function () {
       // A share that does not depend on how busy the machine is otherwise.
       create: { HostConfig: { Memory: limit, NanoCpus: 300_000_000 } },
     });
-    const engine = new DockerEngine({
-      endpoint: { kind: "socket", path: "/var/run/docker.sock", address: "unix:///var/run/docker.sock" },
-      clock: systemClock,
-      logger: silentLogger,
-    });
+    const engine = engineAtSocket();
     await using fleet = await Fleet.start();
     await fleet.enrol("host", engine);
     await fleet.untilContainer(id, () => true);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
+import type { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
 import { ContainerSpecSchema } from "../../src/gen/fairlead/container/v1/container_spec_pb.js";
 import { neverAborted } from "../../src/resilience/signals.ts";
-import { systemClock } from "../../src/resilience/clock.ts";
 import { ensureImage } from "../support/docker.ts";
+import { engineAtSocket } from "../support/engine-at-socket.ts";
 import type { LogRecord } from "../../src/agent/engine/engine-streams.ts";
 import { wholeLog } from "../support/engine-log-kit.ts";
 import type { FleetError } from "../../src/domain/errors.ts";
@@ -13,7 +13,6 @@ import { execSpec, OutputReader } from "../support/engine-process-kit.ts";
 import { refused } from "../support/engine-kit.ts";
 import { EngineWatcher } from "../support/engine-watcher.ts";
 import { type PrivateEngine, startPrivateEngine } from "../support/private-engine.ts";
-import { silentLogger } from "../support/silent-logger.ts";
 
 describe("docker: an engine that stops and comes back", function () {
   this.timeout(120_000);
@@ -24,9 +23,7 @@ describe("docker: an engine that stops and comes back", function () {
 
   before(async function () {
     dockerd = await startPrivateEngine(this);
-    const path = dockerd.socketPath;
-    const endpoint = { kind: "socket", address: `unix://${path}`, path } as const;
-    engine = new DockerEngine({ endpoint, clock: systemClock, logger: silentLogger });
+    engine = engineAtSocket(dockerd.socketPath);
   });
   after(async function () {
     this.timeout(60_000);

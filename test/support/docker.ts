@@ -14,8 +14,11 @@ export const testLabel = "dev.fairlead.test";
 const imageName = "fairlead-test/busybox:latest";
 const applets = ["sh", "sleep", "echo", "cat", "ls", "ps", "true", "false", "date"];
 
+/** Where the Docker Engine of this machine listens. */
+export const engineSocket = "/var/run/docker.sock";
+
 /** The Docker Engine of this machine, for arranging and verifying only. It is never what a test is about. */
-export const docker: Docker = new Docker({ socketPath: "/var/run/docker.sock" });
+export const docker: Docker = new Docker({ socketPath: engineSocket });
 
 let answers: Promise<boolean> | undefined;
 let image: Promise<string> | undefined;
@@ -27,7 +30,7 @@ export async function requireDocker(context: Mocha.Context): Promise<void> {
     () => false,
   );
   if (!(await answers)) {
-    giveUp(context, "no Docker Engine answers at /var/run/docker.sock");
+    giveUp(context, `no Docker Engine answers at ${engineSocket}`);
   }
 }
 
@@ -114,6 +117,16 @@ export async function runContainer(options: {
     await container.start();
   }
   return container.id;
+}
+
+/** The command lines of the processes that run in a container. */
+export async function processesOf(container: string): Promise<string[]> {
+  const { Processes } = (await docker.getContainer(container).top({ ps_args: "-eo pid,args" })) as Top;
+  return Processes.map(([, command = ""]) => command);
+}
+
+interface Top {
+  readonly Processes: readonly (readonly string[])[];
 }
 
 /** Removes every container with this subject's label and fails when one is left. */

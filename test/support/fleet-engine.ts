@@ -1,5 +1,4 @@
 import type Docker from "dockerode";
-import { DockerEngine } from "../../src/agent/engine/docker-engine.ts";
 import type { Engine } from "../../src/agent/engine/engine.ts";
 import { SimulatedEngine } from "../../src/agent/engine/simulated-engine.ts";
 import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
@@ -7,7 +6,7 @@ import { systemClock } from "../../src/resilience/clock.ts";
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { sleepingSpec } from "./agent-harness.ts";
 import { testLabel, uniqueName } from "./docker.ts";
-import { silentLogger } from "./silent-logger.ts";
+import { engineAtSocket } from "./engine-at-socket.ts";
 
 /** The image of every container of a fleet's tests. */
 export const fleetImage = "fairlead-test/busybox:latest";
@@ -104,11 +103,7 @@ export function dockerFleetEngine(
   },
 ): FleetEngine {
   const { socketPath, subject, fail, recover, after } = parts;
-  const engine = new DockerEngine({
-    endpoint: { kind: "socket", address: `unix://${socketPath}`, path: socketPath },
-    clock: systemClock,
-    logger: silentLogger,
-  });
+  const engine = engineAtSocket(socketPath);
   const labels = { [testLabel]: subject };
   return {
     engine,
