@@ -9,7 +9,7 @@ import { canBeStored } from "./lookup.ts";
 import { tokenFromRow } from "./record-from-row.ts";
 import { enrolledBefore, reEnrol } from "./re-enrol.ts";
 import type { HostRecord, TokenRecord } from "./records.ts";
-import type { EnrolledHost, Enrolment, EnrolmentRefusal } from "./storage.ts";
+import type { EnrolledHost, Enrolment, EnrolmentRefusal } from "./fleet-repository.ts";
 
 /** The longest display name. */
 const maxNameLength = 63;

@@ -1,5 +1,5 @@
 import type { HostRecord, TokenRecord } from "./records.ts";
-import type { EnrolmentRefusal, EnrolmentResult } from "./storage.ts";
+import type { EnrolmentRefusal, EnrolmentResult } from "./fleet-repository.ts";
 
 /** Ends the transaction of an enrolment that is refused, so that nothing of it remains. */
 export class EnrolmentRefused extends Error {

@@ -13,7 +13,7 @@ import type {
   ForgottenOutcomes,
   OutcomeForgetting,
   PrunedCommands,
-} from "./storage.ts";
+} from "./command-repository.ts";
 
 /** Writes commands; of those that are there only what can change is written, which spares most indexes. */
 export const commandRows = new RowWriter<CommandRecord, CommandRow>({

@@ -4,7 +4,7 @@ import { EventEntity } from "./entities/event.ts";
 import { canBeStored } from "./lookup.ts";
 import { eventFromRow } from "./record-from-row.ts";
 import type { EventRecord } from "./records.ts";
-import type { EventQuery, EventRepository } from "./storage.ts";
+import type { EventQuery, EventRepository } from "./event-repository.ts";
 
 /** The `EventRepository` of a database. */
 export class OrmEventRepository implements EventRepository {

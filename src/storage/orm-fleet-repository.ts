@@ -28,7 +28,7 @@ import type {
   HostChange,
   HostUpdate,
   SessionStart,
-} from "./storage.ts";
+} from "./fleet-repository.ts";
 import { isUnavailable } from "./storage-error.ts";
 import { updateHost } from "./update-host.ts";
 

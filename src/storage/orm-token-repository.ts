@@ -4,7 +4,7 @@ import { canBeStored, createdBefore, type CreationPlace, newestFirst } from "./l
 import { tokenFromRow } from "./record-from-row.ts";
 import type { NewEvent, TokenRecord } from "./records.ts";
 import { RowWriter } from "./row-writer.ts";
-import type { TokenRepository } from "./storage.ts";
+import type { TokenRepository } from "./token-repository.ts";
 
 const tokenRows = new RowWriter<TokenRecord, RegistrationTokenRow>({
   entity: RegistrationTokenEntity,

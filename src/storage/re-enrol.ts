@@ -4,7 +4,7 @@ import { HostEntity } from "./entities/host.ts";
 import { EnrolmentRefused } from "./enrolment-refused.ts";
 import { agentRows, agentValuesFrom, findHosts, hostRows } from "./host-rows.ts";
 import type { HostRecord, TokenRecord } from "./records.ts";
-import type { Enrolment } from "./storage.ts";
+import type { Enrolment } from "./fleet-repository.ts";
 
 // How long after its enrolment an agent that heard nothing of it may ask again, when its token has expired meanwhile.
 const repeatMs = 24 * 3_600_000;

@@ -2,7 +2,7 @@ import { AgentEntity } from "./entities/agent.ts";
 import type { Transaction } from "./database.ts";
 import { agentRows, agentValuesFrom, findHosts, hostRows } from "./host-rows.ts";
 import type { HostRecord } from "./records.ts";
-import type { SessionStart } from "./storage.ts";
+import type { SessionStart } from "./fleet-repository.ts";
 
 /** One agent whose session begins. */
 export interface BegunSession {

@@ -2,7 +2,7 @@ import type { Transaction } from "./database.ts";
 import { HostEntity } from "./entities/host.ts";
 import { findHosts } from "./host-rows.ts";
 import type { HostRecord, NewEvent } from "./records.ts";
-import type { HostChange, HostUpdate } from "./storage.ts";
+import type { HostChange, HostUpdate } from "./fleet-repository.ts";
 
 /** Changes a host's name or labels inside a transaction; see `FleetRepository.update`. */
 export async function updateHost(

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CommandRecord, HostFactsRecord, NewEvent, TokenRecord } from "../../src/storage/records.ts";
-import type { Enrolment, SessionStart } from "../../src/storage/storage.ts";
+import type { Enrolment, SessionStart } from "../../src/storage/fleet-repository.ts";
 
 /** A moment from which the tests count. */
 export const now = Date.UTC(2026, 0, 1);

@@ -1,7 +1,7 @@
 import type { HostPolicy } from "../../gen/fairlead/agent/v1/host_policy_pb.js";
 import { EventType } from "../../gen/fairlead/event/v1/event_pb.js";
 import type { HostPolicyRecord } from "../../storage/records.ts";
-import type { FleetRepository } from "../../storage/storage.ts";
+import type { FleetRepository } from "../../storage/fleet-repository.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { AgentSession } from "./agent-session.ts";
 import { LatestWrite } from "./latest-write.ts";

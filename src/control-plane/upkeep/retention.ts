@@ -1,7 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Clock } from "../../resilience/clock.ts";
-import type { CommandPosition, Storage } from "../../storage/storage.ts";
+import type { CommandPosition } from "../../storage/command-repository.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { RetentionSettings } from "./retention-settings.ts";
 
 /** What retention needs. */

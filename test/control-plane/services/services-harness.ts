@@ -28,7 +28,8 @@ import { startApiServer } from "../../../src/rpc/api-server.ts";
 import { fleetErrorFrom } from "../../../src/rpc/connect-error.ts";
 import { HealthStates } from "../../../src/rpc/health.ts";
 import type { CommandRecord, HostFactsRecord } from "../../../src/storage/records.ts";
-import { type CommandQuery, openStorage, type Storage } from "../../../src/storage/storage.ts";
+import type { CommandQuery } from "../../../src/storage/command-repository.ts";
+import { openStorage, type Storage } from "../../../src/storage/storage.ts";
 import { ManualClock } from "../events/manual-clock.ts";
 
 /** Stands where agents would be: remembers what it was asked, and answers as it is told. */
