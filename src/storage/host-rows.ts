@@ -62,6 +62,16 @@ export async function findHosts(
   return rows.map(hostFromRow);
 }
 
+/** The host of each of these agents, in their order; undefined for one that is not there. */
+export async function findAgents(
+  em: EntityManager,
+  ids: readonly string[],
+): Promise<(HostRecord | undefined)[]> {
+  const hosts = await findHosts(em, { id: { $in: [...new Set(ids)] } });
+  const byAgent = new Map(hosts.map((host) => [host.agentId, host]));
+  return ids.map((id) => byAgent.get(id));
+}
+
 /** What an agent's row says of a host. */
 export function agentValuesFrom(host: HostRecord): AgentValues {
   return {

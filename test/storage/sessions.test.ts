@@ -93,6 +93,19 @@ describe("sessions in the database", () => {
     );
   });
 
+  it("S06 agents that are looked up in one tick are each found by their own id, and one that is unknown is not", async () => {
+    const count = 520;
+    for (let i = 0; i < count; i += 1) await storage.fleet.enrol(enrolment("many", `${i}`));
+    const strange = ["agent-x", "", "agent-1\0", "agent-1' or '1'='1", "agent-1".padEnd(40)];
+    const asked = [...Array.from({ length: count }, (_, i) => `agent-${i}`), ...strange, "agent-1"];
+    const found = await Promise.all(asked.map((id) => storage.fleet.agent(id)));
+    const expected = asked.map((id) => (strange.includes(id) ? undefined : id));
+    assert.deepEqual(
+      found.map((host) => host?.agentId),
+      expected,
+    );
+  });
+
   it("a storm of sessions is written in few transactions", async function () {
     this.timeout(30_000);
     const agents = Array.from({ length: 300 }, (_, key) => `agent-${key}`);
