@@ -12,6 +12,7 @@ import { HostService } from "../gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../gen/fairlead/registration/v1/registration_token_service_pb.js";
 import { systemClock } from "../resilience/clock.ts";
 import { type ApiServer, startApiServer } from "../rpc/api-server.ts";
+import { tellOfCutConnections } from "../rpc/cut-connections.ts";
 import { lockFolder, type FolderLock } from "../disk/folder-lock.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import {
@@ -122,13 +123,14 @@ async function open(
   lock: FolderLock,
   { agentsListen, apiListen }: Readonly<Record<"agentsListen" | "apiListen", ListenAddress>>,
 ): Promise<ControlPlane> {
-  const { streams, health, logger } = rooms;
+  const { streams, health, logger, metrics } = rooms;
   const agents = await startAgentsListener({
     ...agentsListen,
     tls: rooms.tls,
     asksForCertificate: rooms.agentTls.certificates !== undefined,
     take: (call, disconnect, certificate) => streams.take(call, disconnect, certificate),
     takeData: (call, disconnect) => rooms.dataStreams.take(call, disconnect),
+    onCut: onCutAt("agents", rooms),
   }).catch((error: unknown) => {
     throw listenFailure(error, agentsListen, "--agents-listen");
   });
@@ -141,7 +143,8 @@ async function open(
       routes: routes(rooms),
       authenticate: rooms.access.authenticate,
       health,
-      metrics: () => rooms.metrics.page(),
+      metrics: () => metrics.page(),
+      onCut: onCutAt("api", rooms),
       limits: rooms.config.apiLimits,
       logger,
     });
@@ -184,6 +187,10 @@ async function open(
     dataStreams: rooms.dataStreams,
     close: (graceMs = 10_000) => running.close(graceMs),
   };
+}
+
+function onCutAt(port: string, { logger, clock, metrics }: Rooms): ReturnType<typeof tellOfCutConnections> {
+  return tellOfCutConnections({ port, logger, clock, onCut: (...cut) => metrics.connections.cut(...cut) });
 }
 
 function urlFromHere(rooms: Rooms, address: ListenAddress): string {

@@ -18,6 +18,7 @@ import { createHealthService } from "./health-service.ts";
 import type { HealthStates } from "./health.ts";
 import { defaultHttpPatience, openHttpPort } from "./http-port.ts";
 import type { HttpPatience, HttpResponse } from "./http-port.ts";
+import type { SessionGuard } from "./http2-guard.ts";
 import { createLogInterceptor } from "./log-interceptor.ts";
 import { OpenSet } from "./open-set.ts";
 import { createPlainPages, type ReadMetrics } from "./plain-pages.ts";
@@ -43,6 +44,8 @@ export interface ApiServerOptions {
   readonly limits?: Partial<ApiLimits> | undefined;
   /** What differs from the defaults of how long clients may take. */
   readonly patience?: Partial<HttpPatience> | undefined;
+  /** A connection was ended for what was sent on it. */
+  readonly onCut?: SessionGuard["onCut"];
   /** Certificate and key. Without: plaintext. */
   readonly tls?: TlsSource | undefined;
   readonly clock?: Clock;
@@ -80,6 +83,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     listen: options.listen,
     tls: options.tls,
     patience,
+    onCut: options.onCut,
     onRequest(request, response) {
       requests.add(response);
       answer(request, response);

@@ -12,7 +12,7 @@ import { Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { FairShare } from "../resilience/fair-share.ts";
 import { addressSite } from "./address-site.ts";
-import { guardSession, http2Limits } from "./http2-guard.ts";
+import { guardSession, http2Limits, type SessionGuard } from "./http2-guard.ts";
 import { sniffHttpVersion } from "./http-sniffer.ts";
 import { OpenSet } from "./open-set.ts";
 import { type TlsSource, tlsPolicy } from "./tls-source.ts";
@@ -32,6 +32,8 @@ export interface HttpPortOptions {
   readonly patience?: Partial<HttpPatience> | undefined;
   /** How many connections may be open; of one address, no more than are still free. 20,000 by default. */
   readonly maxConnections?: number;
+  /** A session of HTTP/2 was ended for what was sent on it. */
+  readonly onCut?: SessionGuard["onCut"] | undefined;
 }
 
 /** How long clients may take, in milliseconds. */
@@ -120,13 +122,13 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
 
 /** The HTTP/1.1 server owns the port, so that its timeouts work; the other one gets what speaks HTTP/2. */
 function plaintextServer(
-  { onRequest }: HttpPortOptions,
+  { onRequest, onCut }: HttpPortOptions,
   patience: HttpPatience,
   sessions: OpenSet<ServerHttp2Session>,
 ): Http1Server {
   const http1 = createHttp1Server({ ...http1Limits(patience), ...socketOptions }, onRequest);
   const http2 = createHttp2Server(http2Limits, (request, response) => onRequest(request, sameUse(response)));
-  trackSessions(http2, sessions, patience);
+  trackSessions(http2, sessions, patience, onCut);
   endStalled(http1, patience);
   const serveHttp1 = http1.listeners("connection");
   http1.removeAllListeners("connection");
@@ -166,7 +168,7 @@ function tlsServer(
     },
     (request, response) => onRequest(request, sameUse(response)),
   );
-  trackSessions(server, sessions, patience);
+  trackSessions(server, sessions, patience, options.onCut);
   endStalled(server, patience);
   const unfollow = tls.onChange(() => server.setSecureContext({ ...tlsPolicy, ...tls.current() }));
   server.once("close", unfollow);
@@ -181,10 +183,11 @@ function trackSessions(
   server: Http2Server | Http2SecureServer,
   sessions: OpenSet<ServerHttp2Session>,
   { firstBytesMs, idleMs }: HttpPatience,
+  onCut: SessionGuard["onCut"] = () => undefined,
 ): void {
   server.on("session", (session) => {
     sessions.add(session);
-    guardSession(session, { firstFrameMs: firstBytesMs, idleMs });
+    guardSession(session, { firstFrameMs: firstBytesMs, idleMs, onCut });
   });
 }
 

@@ -1,5 +1,6 @@
 import { constants } from "node:http2";
 import type { ServerHttp2Session, Settings } from "node:http2";
+import type { CutCause } from "./cut-connections.ts";
 
 /** What a session of HTTP/2 may ask for. Node and nghttp2 hold it to this; the defaults of both are wider or not stated. */
 export const http2Limits = {
@@ -20,59 +21,100 @@ export const http2Limits = {
   streamResetRate: 33,
 };
 
-/** How patient a guard is. All in milliseconds. */
-export interface Http2Patience {
-  /** For the first frame of a client. */
+/** How patient a guard is, and whom it tells. */
+export interface SessionGuard {
+  /** For the first frame of a client, in milliseconds. */
   readonly firstFrameMs: number;
-  /** With a connection without streams. */
-  readonly idleMs: number;
+  /** With a connection without streams, in milliseconds. Without: that is somebody else's to see to. */
+  readonly idleMs?: number;
+  /** A session was ended for what was sent on it, and not because the network or its time was over. */
+  readonly onCut: (cause: CutCause, address: string) => void;
 }
 
 const windowMs = 10_000;
-// Some clients measure the way with a PING for each answer that they get, so that many are honest where there are streams.
-const maxPings = { quiet: 100, busy: 50_000 };
+const maxPings = 100;
+// Some clients, gRPC's in Go and Java among them, measure the way with a PING for each piece of an answer. The smallest piece has 16 bytes, and what
+// acknowledges its PING has 17, which alone pay for none.
+const bytesSentForOnePing = 32;
+// Whatever was sent: 5,000 a second are more than any client measures.
+const maxPaidPings = 50_000;
 const maxSettingsFrames = 20;
 const farewellMs = 10_000;
 
+/** Why the guard ends a session. */
+class SessionFlood extends Error {
+  readonly flood: CutCause;
+
+  constructor(flood: CutCause) {
+    super(`too many frames: ${flood}`);
+    this.flood = flood;
+  }
+}
+
 /**
  * Ends a session that says nothing at first, that has no streams for too long, or that floods with PING or SETTINGS frames, which cost
- * their sender less than the answers cost us.
+ * their sender less than the answers cost us. Floods of other frames are ended by nghttp2 and Node; those, too, are told of.
  */
-export function guardSession(session: ServerHttp2Session, patience: Http2Patience): void {
-  const firstFrame = setTimeout(() => session.destroy(), patience.firstFrameMs).unref();
-  let farewell: NodeJS.Timeout | undefined;
-  let openStreams = 0;
-  let window = { begun: performance.now(), pings: 0, settings: 0, busy: false };
+export function guardSession(
+  session: ServerHttp2Session,
+  { firstFrameMs, idleMs, onCut }: SessionGuard,
+): void {
+  const address = session.socket.remoteAddress ?? "";
+  const firstFrame = setTimeout(() => session.destroy(), firstFrameMs).unref();
+  session.once("remoteSettings", () => clearTimeout(firstFrame));
+  session.once("close", () => clearTimeout(firstFrame));
+  session.on("error", (error: Error) => {
+    const cause = causeOf(error);
+    if (cause !== undefined) onCut(cause, address);
+  });
+  countFrames(session);
+  if (idleMs !== undefined) endIdle(session, idleMs);
+}
+
+/** Undefined: the connection broke. */
+function causeOf(error: NodeJS.ErrnoException): CutCause | undefined {
+  if (error instanceof SessionFlood) return error.flood;
+  return error.code?.startsWith("ERR_HTTP2_") === true ? "protocol" : undefined;
+}
+
+function countFrames(session: ServerHttp2Session): void {
+  const { socket } = session;
+  let window = { begun: performance.now(), pings: 0, settings: 0, sentBefore: 0, sent: 0 };
   const current = () => {
     const now = performance.now();
-    if (now >= window.begun + windowMs) window = { begun: now, pings: 0, settings: 0, busy: openStreams > 0 };
+    if (now < window.begun + windowMs) return window;
+    // A PING that was paid for at the end of a window comes in the next one.
+    window = { begun: now, pings: 0, settings: 0, sentBefore: window.sent, sent: socket.bytesWritten };
     return window;
   };
-  const calm = () => session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  const calm = (flood: CutCause) =>
+    session.destroy(new SessionFlood(flood), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   session.on("remoteSettings", () => {
-    clearTimeout(firstFrame);
     const counted = current();
     counted.settings += 1;
-    if (counted.settings > maxSettingsFrames) calm();
+    if (counted.settings > maxSettingsFrames) calm("settings_flood");
   });
   session.on("ping", () => {
     const counted = current();
     counted.pings += 1;
-    if (counted.pings > (counted.busy ? maxPings.busy : maxPings.quiet)) calm();
+    if (counted.pings <= maxPings) return;
+    const paid = (socket.bytesWritten - counted.sentBefore) / bytesSentForOnePing;
+    if (counted.pings > maxPings + Math.min(paid, maxPaidPings)) calm("ping_flood");
   });
+}
+
+function endIdle(session: ServerHttp2Session, idleMs: number): void {
+  let farewell: NodeJS.Timeout | undefined;
+  let openStreams = 0;
   session.on("stream", (stream) => {
     openStreams += 1;
-    current().busy = true;
     stream.once("close", () => (openStreams -= 1));
   });
-  session.setTimeout(patience.idleMs, () => {
+  session.setTimeout(idleMs, () => {
     if (openStreams > 0) return;
     session.close();
     // One whose peer does not read would not end.
     farewell ??= setTimeout(() => session.destroy(), farewellMs).unref();
   });
-  session.once("close", () => {
-    clearTimeout(firstFrame);
-    clearTimeout(farewell);
-  });
+  session.once("close", () => clearTimeout(farewell));
 }

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Clock } from "../../resilience/clock.ts";
 import { CommandMetrics } from "./command-metrics.ts";
+import { ConnectionMetrics } from "./connection-metrics.ts";
 import { addLiveFigures, type LiveFigures } from "./live-figures.ts";
 import { SessionMetrics } from "./session-metrics.ts";
 import { StorageMetrics } from "./storage-metrics.ts";
@@ -21,6 +22,7 @@ export class Metrics {
   readonly commands = new CommandMetrics(this.#registry);
   readonly sessions = new SessionMetrics(this.#registry);
   readonly streams = new StreamMetrics(this.#registry);
+  readonly connections = new ConnectionMetrics(this.#registry);
   readonly storage: StorageMetrics;
 
   constructor(clock: Clock) {

@@ -5,6 +5,8 @@ import { FleetError } from "../../domain/errors.ts";
 import { AgentService } from "../../gen/fairlead/agent/v1/agent_service_pb.js";
 import { type ConnectionPort, openConnectionPort } from "../../rpc/connection-port.ts";
 import { grpcService } from "../../rpc/grpc-service.ts";
+import { guardGrpcServer } from "../../rpc/guarded-grpc.ts";
+import type { SessionGuard } from "../../rpc/http2-guard.ts";
 import type { TlsSource } from "../../rpc/tls-source.ts";
 import type { AgentCall } from "./agent-call.ts";
 
@@ -21,6 +23,10 @@ export interface AgentsListenerOptions {
   take(call: AgentCall, disconnect: () => void, certificate: X509Certificate | undefined): void;
   /** The same for a new data stream. */
   takeData(call: AgentCall, disconnect: () => void): void;
+  /** A connection was ended for what was sent on it. */
+  readonly onCut?: SessionGuard["onCut"];
+  /** How long a peer may take for the TLS handshake, and again for its first frame. 10 s by default. */
+  readonly greetingMs?: number;
 }
 
 /** The listener that agents dial. */
@@ -51,7 +57,7 @@ const channelOptions = {
   "grpc.max_connection_idle_ms": 60_000,
 };
 
-const handshakeTimeoutMs = 10_000;
+const defaultGreetingMs = 10_000;
 const maxConnections = 20_000;
 
 /**
@@ -74,7 +80,9 @@ export async function startAgentsListener(options: AgentsListenerOptions): Promi
   health.addToServer(server);
   // TLS ends at the port, so that what grpc-js gets needs none.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const port = await open(options, (socket) => injector.injectConnection(socket));
+  const { greetingMs = defaultGreetingMs, onCut = () => undefined } = options;
+  guardGrpcServer(server, { firstFrameMs: greetingMs, onCut });
+  const port = await open({ ...options, greetingMs }, (socket) => injector.injectConnection(socket));
   return {
     ...port.address,
     get connectionCount() {
@@ -94,7 +102,13 @@ export async function startAgentsListener(options: AgentsListenerOptions): Promi
 }
 
 async function open(
-  { host, port, tls, asksForCertificate }: AgentsListenerOptions,
+  {
+    host,
+    port,
+    tls,
+    asksForCertificate,
+    greetingMs,
+  }: AgentsListenerOptions & { readonly greetingMs: number },
   onConnection: Parameters<typeof openConnectionPort>[0]["onConnection"],
 ): Promise<ConnectionPort> {
   const listen = { host, port };
@@ -104,7 +118,7 @@ async function open(
       tls,
       protocol: "h2",
       asksForCertificate: asksForCertificate === true,
-      handshakeTimeoutMs,
+      handshakeTimeoutMs: greetingMs,
       maxConnections,
       onConnection,
     });
