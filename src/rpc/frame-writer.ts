@@ -60,11 +60,11 @@ export class FrameWriter {
     return bytes <= this.#options.maxFrameBytes;
   }
 
-  /** Queues an item. False, and nothing is queued, when too much waits already, the item is too large, or after `close`. */
+  /** Queues an item, and keeps its memory no longer than until the peer has to be waited for. False, and nothing is queued, when too much waits already, the item is too large, or after `close`. */
   push(item: Uint8Array): boolean {
     if (this.#closed || !this.fits(item.byteLength)) return false;
     if (this.#queuedBytes + item.byteLength > this.#options.maxQueuedBytes) return false;
-    this.#queue.push(item);
+    this.#queue.push(this.#blocked ? Uint8Array.from(item) : item);
     this.#queuedBytes += item.byteLength;
     this.#schedule();
     return true;
@@ -109,7 +109,8 @@ export class FrameWriter {
       sent = end;
     }
     if (this.#closed) return;
-    this.#queue = sent === queue.length ? [] : queue.slice(sent);
+    // An item may share its memory with others, which would stay as long as the peer does not read.
+    this.#queue = sent === queue.length ? [] : queue.slice(sent).map((item) => Uint8Array.from(item));
     this.#wake();
   };
 

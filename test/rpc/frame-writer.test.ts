@@ -161,4 +161,19 @@ describe("FrameWriter", () => {
     await writer.drained();
     assert.deepEqual(sink.frames(), [["a"]]);
   });
+
+  it("keeps what waits for a slow peer in memory of its own", async () => {
+    const sink = new Sink();
+    const writer = writerTo(sink, { maxFrameBytes: 9 });
+    sink.room = 1;
+    const shared = Uint8Array.from(Buffer.concat([item("a"), item("b"), item("c")]));
+    const [first, second, third] = [0, 1, 2].map((index) => shared.subarray(index * 3, index * 3 + 3));
+    assert.ok(writer.push(item("x".repeat(5))) && writer.push(first as Uint8Array));
+    await nextTurn();
+    assert.ok(writer.push(second as Uint8Array) && writer.push(third as Uint8Array));
+    shared.fill(0);
+    sink.drain();
+    await nextTurn();
+    assert.deepEqual(sink.frames().flat(), ["xxxxx", "a", "b", "c"]);
+  });
 });

@@ -1,10 +1,10 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { CommandResultSchema, CommandSchema } from "../../src/gen/fairlead/agent/v1/command_pb.js";
 import { writeTime } from "../../src/rpc/wire-times.ts";
+import { WireWriter } from "../../src/rpc/wire-writer.ts";
 
 const endedTime = CommandResultSchema.field.endedTime.number;
 const timeout = CommandSchema.field.timeout.number;
@@ -36,7 +36,7 @@ describe("writeTime", () => {
 });
 
 function writeTo(fieldNumber: number, ms: number): Uint8Array {
-  const writer = new BinaryWriter();
+  const writer = new WireWriter().begin();
   writeTime(writer, fieldNumber, ms);
-  return writer.finish();
+  return Uint8Array.from(writer.finish());
 }

@@ -11,7 +11,8 @@ export class UntoldResults {
 
   add(commandId: string, result: Uint8Array): void {
     this.delete(commandId);
-    this.#results.set(commandId, result);
+    // A result shares its memory with others that are told and forgotten.
+    this.#results.set(commandId, Uint8Array.from(result));
     this.#bytes += result.byteLength;
     for (const oldest of this.#results.keys()) {
       if (this.#bytes <= mostBytes) return;

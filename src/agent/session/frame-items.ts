@@ -1,7 +1,8 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { WireType } from "@bufbuild/protobuf/wire";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { secondsFromNs } from "../../domain/nanoseconds.ts";
+import { AcceptanceSchema } from "../../gen/fairlead/agent/v1/command_pb.js";
 import { AgentFrameSchema, EngineState } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import type { InventoryUpdateSchema } from "../../gen/fairlead/agent/v1/inventory_pb.js";
 import type { EngineContainer } from "../engine/engine.ts";
@@ -9,6 +10,7 @@ import type { PolicyReport } from "../execution/policy/policy-file.ts";
 import type { EngineHealth } from "../inventory/engine-follower.ts";
 import type { HostFact } from "../inventory/host-event-queue.ts";
 import type { InventoryStep } from "../inventory/inventory-feed.ts";
+import { WireWriter } from "../../rpc/wire-writer.ts";
 import type { NewKeyProof } from "./key-rotation.ts";
 
 // Each function makes a serialised AgentFrame that holds one thing only, as FrameWriter wants its items.
@@ -19,21 +21,21 @@ const states: Readonly<Record<EngineHealth, EngineState>> = {
   unavailable: EngineState.UNAVAILABLE,
 };
 
-// Nothing is awaited while one writes, and `finish` leaves it empty: so it can be the same for all.
-const writer = new BinaryWriter();
+// Nothing is awaited while one writes: so it can be the same for all.
+const writer = new WireWriter();
+const frameFields = AgentFrameSchema.field;
 
 /** "Written down, will run." */
 export function acceptanceItem(commandId: string, attempt: number): Uint8Array {
-  return frame({ acceptances: [{ commandId, attempt }] });
+  const mark = writer.begin().tag(frameFields.acceptances.number, WireType.LengthDelimited).fork();
+  writer.tag(AcceptanceSchema.field.commandId.number, WireType.LengthDelimited).string(commandId);
+  writer.tag(AcceptanceSchema.field.attempt.number, WireType.Varint).uint32(attempt);
+  return writer.join(mark).finish();
 }
 
 /** A whole result, from its serialised form. */
 export function resultItem(result: Uint8Array): Uint8Array {
-  const head = writer
-    .tag(AgentFrameSchema.field.results.number, WireType.LengthDelimited)
-    .uint32(result.byteLength)
-    .finish();
-  return Buffer.concat([head, result], head.byteLength + result.byteLength);
+  return writer.begin().tag(frameFields.results.number, WireType.LengthDelimited).bytes(result).finish();
 }
 
 /** A part of a serialised result. */

@@ -1,11 +1,13 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { WireType } from "@bufbuild/protobuf/wire";
 import { type Command, CommandSchema } from "../../gen/fairlead/agent/v1/command_pb.js";
 import { ControlFrameSchema } from "../../gen/fairlead/agent/v1/frame_pb.js";
 import { OperationSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
 import { PreconditionsSchema } from "../../gen/fairlead/container/v1/preconditions_pb.js";
+import { writeMessage } from "../../rpc/message-writer.ts";
 import { writeTime } from "../../rpc/wire-times.ts";
+import { WireWriter } from "../../rpc/wire-writer.ts";
 
 /** What of a command is the same every time that it is sent. */
 export type CommandContent = Pick<Command, "operation" | "preconditions">;
@@ -33,34 +35,38 @@ export function contentFrom(bytes: Uint8Array): CommandContent {
   return fromBinary(CommandSchema, bytes);
 }
 
-// Nothing is awaited while one writes, and `finish` leaves it empty: so it can be the same for all.
-const writer = new BinaryWriter();
+// Nothing is awaited while one writes: so it can be the same for all.
+const writer = new WireWriter();
 const fields = CommandSchema.field;
+const frameFields = ControlFrameSchema.field;
 
 /**
  * A frame that holds one command, for `AgentSession.send`. Written field by field: making a whole frame only to write it
  * took twice the time, and this is done for every command.
  */
 export function commandItem({ operation, preconditions }: CommandContent, sending: Sending): Uint8Array {
-  const operationBytes = operation && toBinary(OperationSchema, operation);
-  const preconditionBytes = preconditions && toBinary(PreconditionsSchema, preconditions);
-  writer.tag(ControlFrameSchema.field.commands.number, WireType.LengthDelimited).fork();
+  const command = writer.begin().tag(frameFields.commands.number, WireType.LengthDelimited).fork();
   writer.tag(fields.commandId.number, WireType.LengthDelimited).string(sending.commandId);
   writer.tag(fields.attempt.number, WireType.Varint).uint32(sending.attempt);
   writer.tag(fields.sessionEpoch.number, WireType.Varint).uint32(sending.sessionEpoch);
   writeTime(writer, fields.timeout.number, Math.max(1, Math.round(sending.timeoutMs)));
-  if (operationBytes !== undefined) {
-    writer.tag(fields.operation.number, WireType.LengthDelimited).bytes(operationBytes);
+  if (operation !== undefined) {
+    const mark = writer.tag(fields.operation.number, WireType.LengthDelimited).fork();
+    writeMessage(writer, OperationSchema, operation);
+    writer.join(mark);
   }
-  if (preconditionBytes !== undefined) {
-    writer.tag(fields.preconditions.number, WireType.LengthDelimited).bytes(preconditionBytes);
+  if (preconditions !== undefined) {
+    const mark = writer.tag(fields.preconditions.number, WireType.LengthDelimited).fork();
+    writeMessage(writer, PreconditionsSchema, preconditions);
+    writer.join(mark);
   }
-  return writer.join().finish();
+  return writer.join(command).finish();
 }
 
 /** A frame that tells the agent to forget a result, for `AgentSession.send`. */
 export function acknowledgementItem(commandId: string): Uint8Array {
-  return frame({ acknowledgedCommandIds: [commandId] });
+  const { number } = frameFields.acknowledgedCommandIds;
+  return writer.begin().tag(number, WireType.LengthDelimited).string(commandId).finish();
 }
 
 /** A frame that tells the agent that nobody wants a command any more, for `AgentSession.send`. */
