@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { FleetError } from "../domain/errors.ts";
 import { EventEntity, type EventRow } from "./entities/event.ts";
 import { WriteProbeEntity } from "./entities/write-probe.ts";
-import type { NewEvent } from "./records.ts";
+import type { EventRecord, NewEvent } from "./records.ts";
 import { RowWriter } from "./row-writer.ts";
 import { isUnavailable, storageErrorFrom } from "./storage-error.ts";
 import { emptyLog } from "./write-ahead-log.ts";
@@ -39,7 +39,7 @@ const eventRows = new RowWriter<NewEvent, EventRow>({
 export class Database {
   readonly #orm: MikroORM;
   readonly #logger: Logger;
-  readonly #listeners = new Set<(newestSequence: number) => void>();
+  readonly #listeners = new Set<(stored: readonly EventRecord[]) => void>();
   readonly #healthListeners = new Set<(healthy: boolean) => void>();
   readonly #running = new Set<Promise<unknown>>();
   #healthy = true;
@@ -55,10 +55,10 @@ export class Database {
     return this.#healthy;
   }
 
-  /** Calls the listener after each commit that stored events. */
-  onEvents(listener: (newestSequence: number) => void): () => void {
+  /** Calls the listener after each commit that stored events, with these. */
+  onEvents(listener: (stored: readonly EventRecord[]) => void): () => void {
     // Wrapped, so that a function given twice is called twice and removed once.
-    const entry = (newestSequence: number) => listener(newestSequence);
+    const entry = (stored: readonly EventRecord[]) => listener(stored);
     this.#listeners.add(entry);
     return () => void this.#listeners.delete(entry);
   }
@@ -77,24 +77,21 @@ export class Database {
 
   /** Runs the work in a transaction and commits it; an error of the work rolls it back and is passed on. */
   async transact<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
-    let newestSequence: number | undefined;
+    const stored: EventRecord[] = [];
     try {
       const result = await this.#run(() =>
-        this.#inTransaction(async (em) => {
-          let stored = 0;
-          const answer = await work({
+        this.#inTransaction((em) =>
+          work({
             em,
             insertEvents: async (events) => {
-              stored += events.length;
-              await eventRows.write(em, events);
+              const sequences = await eventRows.write(em, events);
+              events.forEach((event, at) => stored.push({ sequence: sequences[at] ?? 0, ...event }));
             },
-          });
-          newestSequence = stored === 0 ? undefined : await newestSequenceOf(em);
-          return answer;
-        }),
+          }),
+        ),
       );
       this.#setHealthy(true);
-      this.#announce(newestSequence);
+      if (stored.length > 0) this.#tell(this.#listeners, stored);
       return result;
     } catch (error) {
       if (isUnavailable(error) && this.#closing === undefined) {
@@ -181,12 +178,6 @@ export class Database {
     this.#tell(this.#healthListeners, healthy);
   }
 
-  #announce(newestSequence: number | undefined): void {
-    if (newestSequence !== undefined) {
-      this.#tell(this.#listeners, newestSequence);
-    }
-  }
-
   #tell<News>(listeners: Iterable<(news: News) => void>, news: News): void {
     for (const listener of listeners) {
       try {
@@ -196,9 +187,4 @@ export class Database {
       }
     }
   }
-}
-
-async function newestSequenceOf(em: EntityManager): Promise<number> {
-  const [newest] = await em.find(EventEntity, {}, { orderBy: { sequence: "desc" }, limit: 1 });
-  return newest?.sequence ?? 0;
 }

@@ -2,9 +2,9 @@ import type { EntityManager } from "@mikro-orm/sqlite";
 import type { Database } from "./database.ts";
 import { EventEntity } from "./entities/event.ts";
 import { canBeStored } from "./lookup.ts";
-import { eventFromRow } from "./record-from-row.ts";
 import type { EventRecord } from "./records.ts";
 import type { EventQuery, EventRepository } from "./event-repository.ts";
+import { readRows } from "./row-reader.ts";
 
 /** The `EventRepository` of a database. */
 export class OrmEventRepository implements EventRepository {
@@ -26,10 +26,9 @@ export class OrmEventRepository implements EventRepository {
       ...(commandId === undefined ? {} : { commandId }),
       ...(container === undefined ? {} : { $or: [{ containerId: container }, { containerName: container }] }),
     };
-    const rows = await this.#database.read((em) =>
-      em.find(EventEntity, where, { orderBy: { sequence: "asc" }, limit }),
+    return this.#database.read((em) =>
+      readRows(em, EventEntity, { where, orderBy: { sequence: "asc" }, limit }),
     );
-    return rows.map(eventFromRow);
   }
 
   async newestOfHost(
@@ -41,10 +40,9 @@ export class OrmEventRepository implements EventRepository {
       hostId,
       ...(beforeSequence === undefined ? {} : { sequence: { $lt: beforeSequence } }),
     };
-    const rows = await this.#database.read((em) =>
-      em.find(EventEntity, where, { orderBy: { sequence: "desc" }, limit }),
+    return this.#database.read((em) =>
+      readRows(em, EventEntity, { where, orderBy: { sequence: "desc" }, limit }),
     );
-    return rows.map(eventFromRow);
   }
 
   async newest(): Promise<number> {

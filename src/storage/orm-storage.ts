@@ -7,7 +7,7 @@ import { OrmApiKeyRepository } from "./orm-api-key-repository.ts";
 import { OrmEventRepository } from "./orm-event-repository.ts";
 import { OrmFleetRepository } from "./orm-fleet-repository.ts";
 import { OrmTokenRepository } from "./orm-token-repository.ts";
-import type { CommandRecord } from "./records.ts";
+import type { CommandRecord, EventRecord } from "./records.ts";
 import type { CommitBatch, Storage, StorageObserver } from "./storage.ts";
 import { isUnavailable } from "./storage-error.ts";
 
@@ -52,7 +52,7 @@ export class OrmStorage implements Storage {
     await this.#batches.add(batch);
   }
 
-  onEvents(listener: (newestSequence: number) => void): () => void {
+  onEvents(listener: (stored: readonly EventRecord[]) => void): () => void {
     return this.#database.onEvents(listener);
   }
 

@@ -2,9 +2,8 @@ import type { Loaded } from "@mikro-orm/core";
 import type { AgentRow } from "./entities/agent.ts";
 import type { ApiKeyRow } from "./entities/api-key.ts";
 import type { CommandRow } from "./entities/command.ts";
-import type { EventRow } from "./entities/event.ts";
 import type { RegistrationTokenRow } from "./entities/registration-token.ts";
-import type { ApiKeyRecord, CommandRecord, EventRecord, HostRecord, TokenRecord } from "./records.ts";
+import type { ApiKeyRecord, CommandRecord, HostRecord, TokenRecord } from "./records.ts";
 
 /** A host from its agent's row, with the host's row loaded. */
 export function hostFromRow(row: Loaded<AgentRow, "host">): HostRecord {
@@ -97,23 +96,6 @@ export function commandFromRow(row: CommandRow): CommandRecord {
     payload: row.payload,
     outcome: row.outcome,
     transitions: row.transitions,
-  };
-}
-
-/** An event from its row. */
-export function eventFromRow(row: EventRow): EventRecord {
-  return {
-    sequence: row.sequence,
-    type: row.type,
-    eventTime: row.eventTime,
-    recordTime: row.recordTime,
-    hostId: row.hostId,
-    hostName: row.hostName,
-    containerId: row.containerId,
-    containerName: row.containerName,
-    commandId: row.commandId,
-    actor: row.actor,
-    attributes: row.attributes,
   };
 }
 

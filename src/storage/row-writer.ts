@@ -28,18 +28,21 @@ export class RowWriter<Row extends object, Entity extends object> {
     this.#options = options;
   }
 
-  /** Writes the rows, in their order, in the transaction that `em` is in. */
-  async write(em: EntityManager, rows: readonly Row[]): Promise<void> {
-    if (rows.length === 0) return;
+  /**
+   * Writes the rows, in their order, in the transaction that `em` is in. Resolves to the numbers of the rows, which are their keys where the
+   * database counts these up itself.
+   */
+  async write(em: EntityManager, rows: readonly Row[]): Promise<number[]> {
+    if (rows.length === 0) return [];
     // The only connection of all: it is in the transaction of `em` until that ends.
     const database = (await em.getConnection().getNativeClient()) as PreparingDatabase;
     const statement = database.prepare((this.#sql ??= this.#statement(em)));
     const { properties } = this.#options;
     const parameters = Array.from<unknown>({ length: properties.length });
-    for (const row of rows) {
+    return rows.map((row) => {
       properties.forEach((property, index) => (parameters[index] = parameterFrom(row[property])));
-      statement.run(parameters);
-    }
+      return Number(statement.run(parameters).lastInsertRowid);
+    });
   }
 
   /** The statement for one row; its values are only placeholders. */

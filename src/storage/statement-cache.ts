@@ -6,7 +6,7 @@ export interface PreparingDatabase {
 /** A statement that can be executed again and again. */
 export interface PreparedStatement {
   /** Executes it with these parameters, in their order. Throws what SQLite throws. */
-  run(parameters: readonly unknown[]): unknown;
+  run(parameters: readonly unknown[]): { readonly lastInsertRowid: number | bigint };
 }
 
 /** Enough for every statement that the repositories make, in all their numbers of rows. */

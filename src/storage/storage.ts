@@ -5,7 +5,7 @@ import type { EventRepository } from "./event-repository.ts";
 import type { FleetRepository } from "./fleet-repository.ts";
 import { openOrm } from "./open-orm.ts";
 import { OrmStorage } from "./orm-storage.ts";
-import type { CommandRecord, NewEvent } from "./records.ts";
+import type { CommandRecord, EventRecord, NewEvent } from "./records.ts";
 import type { TokenRepository } from "./token-repository.ts";
 
 /** What is to be written together with everything else of the same tick. */
@@ -31,10 +31,10 @@ export interface Storage {
    */
   commit(batch: CommitBatch): Promise<void>;
   /**
-   * Calls the listener with the newest sequence after each commit that stored events, whoever stored them. Returns
+   * Calls the listener after each commit that stored events, whoever stored them, with these, in the order of their sequences. Returns
    * the function that ends this.
    */
-  onEvents(listener: (newestSequence: number) => void): () => void;
+  onEvents(listener: (stored: readonly EventRecord[]) => void): () => void;
   /** Whether the latest attempt to write went through. */
   healthy(): boolean;
   /** Calls the listener whenever what `healthy` says has changed. Returns the function that ends this. */

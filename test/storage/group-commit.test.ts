@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { FleetError } from "../../src/domain/errors.ts";
+import type { EventRecord } from "../../src/storage/records.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { killChildren, startChild } from "./child-process.ts";
 import { commandId, commandRecord, newEvent } from "./sample-records.ts";
@@ -81,15 +82,16 @@ describe("group commit", () => {
   });
 
   it("L03 listeners hear of every commit that stored events, after it, until they leave", async () => {
-    const heard: number[] = [];
-    const leave = storage.onEvents((newest) => heard.push(newest));
+    const heard: EventRecord[][] = [];
+    const leave = storage.onEvents((stored) => heard.push([...stored]));
     storage.onEvents(() => assert.fail("a listener that throws harms nobody"));
-    await storage.commit({ events: [newEvent(), newEvent()] });
+    await storage.commit({ events: [newEvent({ attributes: { a: "1" } }), newEvent({ actor: "ann" })] });
     await storage.commit({ commands: [commandRecord(1)] });
     await storage.commit({ events: [newEvent()] });
     leave();
+    const all = await storage.events.list({ afterSequence: 0, limit: 9 });
     await storage.commit({ events: [newEvent()] });
-    assert.deepEqual(heard, [2, 3]);
+    assert.deepEqual(heard, [all.slice(0, 2), all.slice(2)]);
   });
 
   it("C26 what was acknowledged is there after SIGKILL", async function () {

@@ -1,10 +1,12 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { Clock } from "../../resilience/clock.ts";
 import type { EventRecord, NewEvent } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { EventFilter } from "./event-filter.ts";
+import { type EventFilter, eventTest } from "./event-filter.ts";
 import { NewsBell } from "./news-bell.ts";
+import { RecentEvents } from "./recent-events.ts";
 
 /** An event as its author knows it; what is left out is empty, and times are now. */
 export type EventDraft = Partial<NewEvent> & Pick<NewEvent, "type">;
@@ -23,6 +25,8 @@ export interface EventLogOptions {
   readonly logger: Logger;
   /** Told of every event that is made. Must not throw. */
   readonly onMade?: (event: NewEvent) => void;
+  /** How many of the newest events are held for watchers. 4,096 by default, a few megabytes. */
+  readonly maxRecent?: number;
 }
 
 /** How long a watcher hears nothing before it is told that there is nothing to hear. */
@@ -31,22 +35,27 @@ const heartbeatMs = 15_000;
 /** How many events a watcher reads at once. Bounds what a slow one can hold in memory. */
 const eventsPerRead = 256;
 
+/** How many events all watchers together are told, about, in one turn of the event loop. None of it would wait by itself, and commands would. */
+const eventsPerTurn = 64;
+
 /** The fleet's facts, in the order of their sequence: written here, read and followed here. */
 export class EventLog {
   readonly #storage: EventLogOptions["storage"];
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #bell = new NewsBell();
+  readonly #recent: RecentEvents;
   readonly #watchers = new Set<{ cursor: number }>();
   readonly #onMade: ((event: NewEvent) => void) | undefined;
   readonly #unsubscribe: () => void;
 
-  constructor({ storage, clock, logger, onMade }: EventLogOptions) {
+  constructor({ storage, clock, logger, onMade, maxRecent = 4_096 }: EventLogOptions) {
+    this.#recent = new RecentEvents(maxRecent);
     this.#onMade = onMade;
     this.#storage = storage;
     this.#clock = clock;
     this.#logger = logger;
-    this.#unsubscribe = storage.onEvents((newest) => this.#bell.ring(newest));
+    this.#unsubscribe = storage.onEvents((stored) => this.#stored(stored));
     // Where an earlier run left the log. Whoever follows it asks again, and hears of a failure.
     storage.events.newest().then(
       (newest) => this.#bell.ring(newest),
@@ -103,8 +112,8 @@ export class EventLog {
   }
 
   /**
-   * Follows the events that match, by a filter that may change from one read to the next: each after `afterSequence` once and in order, read from storage at the watcher's own
-   * speed. 0 begins with the oldest that is kept; undefined begins after the newest at the moment of this call. The first notice comes at
+   * Follows the events that match, by a filter that may change from one read to the next: each after `afterSequence` once and in order, at the watcher's own
+   * speed: from memory while it keeps up, else from storage. 0 begins with the oldest that is kept; undefined begins after the newest at the moment of this call. The first notice comes at
    * once and is empty, and so is one after every 15 s without another.
    *
    * Ends by throwing the reason of the signal; `CURSOR_EXPIRED` when events after the watcher's position are no longer
@@ -129,6 +138,11 @@ export class EventLog {
     this.#bell.close(new FleetError("DRAINING", "the control plane is going away"));
   }
 
+  #stored(events: readonly EventRecord[]): void {
+    for (const event of events) this.#recent.add(event);
+    this.#bell.ring(events.at(-1)?.sequence ?? 0);
+  }
+
   async *#follow(
     filter: () => EventFilter,
     afterSequence: number | undefined,
@@ -151,12 +165,17 @@ export class EventLog {
   ): AsyncGenerator<EventNotice, never> {
     yield { cursor: position.cursor };
     let heartbeatAt = this.#clock.monotonic() + heartbeatMs;
+    let toldInTurn = 0;
     for (;;) {
       const upTo = await this.#bell.wait(position.cursor, heartbeatAt, this.#clock, signal);
       const events = upTo > position.cursor ? await this.#read(filter(), position.cursor, upTo) : [];
       for (const event of events) {
         position.cursor = event.sequence;
         yield { event, cursor: position.cursor };
+        toldInTurn += 1;
+        if (toldInTurn * this.#watchers.size < eventsPerTurn) continue;
+        toldInTurn = 0;
+        await turn();
       }
       if (events.length < eventsPerRead) {
         position.cursor = Math.max(position.cursor, upTo);
@@ -185,6 +204,8 @@ export class EventLog {
   }
 
   async #read(filter: EventFilter, cursor: number, upTo: number): Promise<EventRecord[]> {
+    const recent = this.#recent.between(cursor, upTo, { test: eventTest(filter), limit: eventsPerRead });
+    if (recent !== undefined) return recent;
     const query = { ...filter, afterSequence: cursor, upTo, limit: eventsPerRead };
     const events = await this.#storage.events.list(query);
     // After the read, not before it: what is pruned in between would be missed without a word.

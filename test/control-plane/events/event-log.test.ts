@@ -3,6 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { spy } from "sinon";
+import { type EventFilter, eventTest } from "../../../src/control-plane/events/event-filter.ts";
 import { EventLog, type EventNotice } from "../../../src/control-plane/events/event-log.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
@@ -33,9 +35,16 @@ describe("the event log", () => {
     assert.equal(clock.sleeping, 0, "a watcher is left");
   });
 
-  const open = async () => {
+  const open = async (maxRecent?: number) => {
     storage = await openStorage({ path: join(folder, "fleet.db"), logger });
-    log = new EventLog({ storage, clock, logger });
+    log = new EventLog({ storage, clock, logger, ...(maxRecent === undefined ? {} : { maxRecent }) });
+  };
+
+  /** Opens the log anew, with room in memory for so many events only. */
+  const reopen = async (maxRecent: number) => {
+    log.close();
+    await storage.close();
+    await open(maxRecent);
   };
 
   /** Stores events of these containers, and waits until they are. */
@@ -86,12 +95,23 @@ describe("the event log", () => {
     const sequences = async (...given: Parameters<EventLog["list"]>) =>
       (await log.list(...given)).map(({ sequence }) => sequence);
     const [first = 0, second = 0, third = 0] = await sequences({}, 0, 10);
-    assert.deepEqual(await sequences({ types: [started] }, 0, 10), [first, third]);
-    assert.deepEqual(await sequences({ hostIds: ["h2"] }, 0, 10), [second, third]);
-    assert.deepEqual(await sequences({ container: "web" }, 0, 10), [first, third]);
-    assert.deepEqual(await sequences({ container: "c2" }, 0, 10), [third]);
-    assert.deepEqual(await sequences({ commandId: "k1" }, 0, 10), [first]);
-    assert.deepEqual(await sequences({ types: [started], hostIds: ["h2"] }, 0, 10), [third]);
+    const all = await log.list({}, 0, 10);
+    const found = async (filter: EventFilter) => {
+      const listed = await sequences(filter, 0, 10);
+      // Whoever follows them is told by this test.
+      assert.deepEqual(
+        all.filter(eventTest(filter)).map(({ sequence }) => sequence),
+        listed,
+      );
+      return listed;
+    };
+    assert.deepEqual(await found({ types: [started] }), [first, third]);
+    assert.deepEqual(await found({ hostIds: ["h2"] }), [second, third]);
+    assert.deepEqual(await found({ hostIds: [] }), []);
+    assert.deepEqual(await found({ container: "web" }), [first, third]);
+    assert.deepEqual(await found({ container: "c2" }), [third]);
+    assert.deepEqual(await found({ commandId: "k1" }), [first]);
+    assert.deepEqual(await found({ types: [started], hostIds: ["h2"] }), [third]);
     assert.deepEqual(await sequences({}, first, 1), [second]);
   });
 
@@ -130,7 +150,14 @@ describe("the event log", () => {
     await watcher.return(undefined as never);
   });
 
-  it("L03 a watcher that comes back with its cursor, after any number of events, misses and repeats nothing", async () => {
+  for (const maxRecent of [1, 10, 4_096]) {
+    it(`L03 a watcher that comes back with its cursor, after any number of events, misses and repeats nothing (${maxRecent} in memory)`, async () => {
+      await reopen(maxRecent);
+      await comeBackAgainAndAgain();
+    });
+  }
+
+  const comeBackAgainAndAgain = async () => {
     const told: string[] = [];
     const stored: string[] = [];
     let cursor = 0;
@@ -155,6 +182,21 @@ describe("the event log", () => {
     told.push(...(await namesOf(last, stored.length - told.length)));
     await last.return(undefined as never);
     assert.deepEqual(told, stored);
+  };
+
+  it("L03 a watcher that keeps up is told from memory, what does not match left out, as the log lists it", async () => {
+    const reads = spy(storage.events, "list");
+    const all = log.watch({}, undefined, neverAborted);
+    const some = log.watch({ container: "b" }, undefined, neverAborted);
+    await Promise.all([all.next(), some.next()]);
+    const told = [nextEvent(all), nextEvent(some)];
+    await store("a", "b");
+    told.push(nextEvent(all));
+    const [a, onlyB, b] = await Promise.all(told);
+    assert.equal(reads.callCount, 0);
+    assert.deepEqual([a, b], await log.list({}, 0, 10));
+    assert.deepEqual(onlyB, b);
+    await Promise.all([all.return(undefined as never), some.return(undefined as never)]);
   });
 
   it("L03 more events than one read holds arrive whole, with a filter as well", async () => {
@@ -189,6 +231,7 @@ describe("the event log", () => {
   });
 
   it("L04 a slow watcher whose events are no longer kept is told so, others go on", async () => {
+    await reopen(2);
     await store("a", "b", "c");
     const slow = log.watch({}, 0, neverAborted);
     assert.equal((await nextEvent(slow)).containerName, "a");
@@ -227,6 +270,21 @@ describe("the event log", () => {
     assert.deepEqual(await namesOf(busy, 2_000), names);
     assert.deepEqual(await namesOf(idle, 2_000), names);
     await Promise.all([idle.return(undefined as never), busy.return(undefined as never)]);
+  });
+
+  it("L04 a watcher that is told much lets the event loop go round meanwhile", async () => {
+    const watcher = log.watch({}, undefined, neverAborted);
+    await watcher.next();
+    await store(...Array.from({ length: 1_000 }, (_, index) => `${index}`));
+    let rounds = 0;
+    let round = setImmediate(function again() {
+      rounds += 1;
+      round = setImmediate(again);
+    });
+    await namesOf(watcher, 1_000);
+    clearImmediate(round);
+    assert.ok(rounds >= 10, `${rounds} rounds`);
+    await watcher.return(undefined as never);
   });
 
   it("L04 watching ends with the signal's reason, or with DRAINING when the log is closed", async () => {
