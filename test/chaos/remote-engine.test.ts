@@ -6,9 +6,10 @@ import { neverAborted } from "../../src/resilience/signals.ts";
 import { EngineHost, type EngineManners } from "../support/chaos/engine-host.ts";
 import { RemoteEngine } from "../support/chaos/remote-engine.ts";
 import { SeededRandom } from "../support/chaos/seeded-random.ts";
-import { chaosSpec } from "../support/chaos/workload.ts";
+import { chaosSpec, chaosUpdate } from "../support/chaos/workload.ts";
 import { describeEngine } from "../support/engine-conformance.ts";
 import { refused } from "../support/engine-kit.ts";
+import { execSpec } from "../support/engine-process-kit.ts";
 
 const polite: EngineManners = { breakBefore: 0, breakAfter: 0, maxLatencyMs: 0 };
 const network = "second-network";
@@ -73,12 +74,24 @@ describe("the engine behind a socket", () => {
     await using one = await served(polite);
     const id = await one.host.engine.createContainer("web", chaosSpec, neverAborted);
     await one.engine.startContainer(id, neverAborted);
+    await one.engine.updateContainer(id, chaosUpdate, neverAborted);
+    const process = await one.engine.exec(id, execSpec(["echo", "hello"]), neverAborted);
+    const [piece] = await Array.fromAsync(process.output);
+    assert.deepEqual(
+      [Buffer.from(piece?.data ?? []).toString(), await process.exitCode(neverAborted)],
+      ["hello\n", 0],
+    );
     const counted = one.host.executions.map(({ method, container, incarnation }) => [
       method,
       container,
       incarnation,
     ]);
-    assert.deepEqual(counted, [["start", id, 3]]);
+    assert.deepEqual(counted, [
+      ["start", id, 3],
+      ["update", id, 3],
+      ["exec", id, 3],
+    ]);
+    assert.equal((await one.host.look(id))?.limits?.memoryBytes, chaosUpdate.memoryBytes);
   });
 
   it("goes on with a change whose agent has hung up", async () => {

@@ -4,11 +4,12 @@ import type { Fairlead } from "../../../src/client/create-fairlead.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import { OfflinePolicy } from "../../../src/gen/fairlead/command/v1/offline_policy_pb.js";
 import { ContainerState } from "../../../src/gen/fairlead/container/v1/container_pb.js";
+import type { ExecResult } from "../../../src/gen/fairlead/container/v1/exec_result_pb.js";
 import type { EngineHost } from "./engine-host.ts";
 import type { Answer, Ask } from "./history.ts";
 import type { Recorder } from "./recorder.ts";
 import type { SeededRandom } from "./seeded-random.ts";
-import { chaosSpec } from "./workload.ts";
+import { chaosSpec, chaosUpdate, execText } from "./workload.ts";
 
 const policies: Readonly<Record<Ask["offlinePolicy"], OfflinePolicy>> = {
   "fail-fast": OfflinePolicy.FAIL_FAST,
@@ -113,6 +114,13 @@ export class Caller {
         return await containers.unpauseContainer(request, options);
       case "rename":
         return await containers.renameContainer({ ...request, newName: ask.newName }, options);
+      case "update":
+        return await containers.updateContainer({ ...request, update: chaosUpdate }, options);
+      case "exec": {
+        const exec = { command: ["echo", execText(ask)] };
+        const { result, ...rest } = await containers.runExec({ ...request, exec }, options);
+        return { ...rest, changed: result !== undefined && isWhole(result, ask) };
+      }
       case "remove":
         return { ...(await containers.removeContainer(request, options)), changed: true };
     }
@@ -164,6 +172,12 @@ export class Caller {
       }
     }
   }
+}
+
+// What it wrote is told by the process of the agent alone that ran it; the exit code is kept.
+function isWhole({ exitCode, stdout }: ExecResult, ask: Ask): boolean {
+  const text = Buffer.from(stdout).toString();
+  return exitCode === 0 && (text === "" || text === `${execText(ask)}\n`);
 }
 
 const ofTheWay = new Set(["SERVER_UNREACHABLE", "CANCELLED", "DEADLINE_EXCEEDED", "DRAINING", "OVERLOADED"]);

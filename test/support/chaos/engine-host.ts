@@ -7,6 +7,7 @@ import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import type { SimulatedCall } from "../../../src/agent/engine/simulated-engine-options.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import { ContainerSpecSchema } from "../../../src/gen/fairlead/container/v1/container_spec_pb.js";
+import { ContainerUpdateSchema } from "../../../src/gen/fairlead/container/v1/container_update_pb.js";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import * as wire from "./engine-wire.ts";
@@ -214,6 +215,14 @@ export class EngineHost {
         return await engine.killContainer(container, argument, signal);
       case "rename":
         return await engine.renameContainer(container, argument, signal);
+      case "update":
+        return await engine.updateContainer(
+          container,
+          fromJsonString(ContainerUpdateSchema, argument),
+          signal,
+        );
+      case "exec":
+        return await this.#exec(container, JSON.parse(argument) as string[]);
       case "remove": {
         const { force = false, removeVolumes = false } = request;
         return await engine.removeContainer(container, { force, removeVolumes }, signal);
@@ -228,6 +237,18 @@ export class EngineHost {
     const id = await this.engine.createContainer(name, spec, neverAborted);
     this.created.set(id, name);
     return id;
+  }
+
+  async #exec(container: string, command: readonly string[]): Promise<wire.EndedProcess> {
+    const spec = { command, environment: {}, workingDirectory: "", user: "", tty: false, stdin: false };
+    const process = await this.engine.exec(container, { ...spec, privileged: false }, neverAborted);
+    try {
+      let text = "";
+      for await (const { data } of process.output) text += Buffer.from(data).toString();
+      return { exitCode: await process.exitCode(neverAborted), text };
+    } finally {
+      await process.kill();
+    }
   }
 
   async #watch({ sinceNs }: wire.EngineRequest, socket: Socket): Promise<void> {

@@ -19,7 +19,7 @@ export interface EngineRequest {
   /** When it decided to, by the wall clock, in milliseconds. A process that is stopped then may be heard much later. */
   readonly askedMs: number;
   readonly container: string;
-  /** The new name, the signal, the specification as JSON. */
+  /** The new name, the signal; as JSON the specification, the update, the words of a command. */
   readonly argument: string;
   readonly graceMs?: number;
   readonly force?: boolean;
@@ -39,6 +39,13 @@ export type EngineReply =
       };
     };
 
+/** What became of a process: the engine tells of it when it has ended. */
+export interface EndedProcess {
+  readonly exitCode: number;
+  /** All that it wrote. */
+  readonly text: string;
+}
+
 /** The methods that change something. */
 export const changingMethods: ReadonlySet<string> = new Set([
   "create",
@@ -50,6 +57,8 @@ export const changingMethods: ReadonlySet<string> = new Set([
   "unpause",
   "rename",
   "remove",
+  "update",
+  "exec",
 ]);
 
 /** One line, its end included. */

@@ -2,8 +2,8 @@ import type { EngineContainer } from "../../../src/agent/engine/engine.ts";
 import type { Command } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import type { Breakage, Execution } from "./engine-host.ts";
 
-/** The operations that change something, as the engine counts them. Updates and processes are delivered as the others are, and are not asked for here. */
-export type ChaosOperation = Exclude<Execution["method"], "update" | "exec">;
+/** The operations that change something, as the engine counts them. */
+export type ChaosOperation = Execution["method"];
 
 /** One thing that a caller wants, over all the calls that it makes for it. No other one concerns the same container. */
 export interface Ask {
@@ -118,5 +118,5 @@ export interface History {
 
 /** The name of a command's operation, as the engine counts it. */
 export function operationOf({ operation }: Pick<Command, "operation">): string {
-  return operation.replace(/_container$/, "");
+  return operation.replace(/^run_|_container$/, "");
 }

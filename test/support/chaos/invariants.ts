@@ -3,6 +3,7 @@ import { ContainerState } from "../../../src/gen/fairlead/container/v1/container
 import { type Command, CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import type { EngineContainer } from "../../../src/agent/engine/engine.ts";
 import type { Execution } from "./engine-host.ts";
+import { chaosUpdate } from "./workload.ts";
 import { type Answer, type Ask, type History, operationOf } from "./history.ts";
 
 /** A promise, by name, and how a run broke it. */
@@ -214,9 +215,12 @@ export function isAsWanted(ask: Ask, seen: EngineContainer | undefined): boolean
       return seen?.name === ask.newName;
     case "create":
       return seen?.state === (ask.starts ? ContainerState.RUNNING : ContainerState.CREATED);
+    case "update":
+      return seen?.limits?.memoryBytes === chaosUpdate.memoryBytes;
     case "start":
     case "restart":
     case "unpause":
+    case "exec":
       return seen?.state === ContainerState.RUNNING;
     case "stop":
       return seen?.state === (ask.already ? ContainerState.CREATED : ContainerState.EXITED);

@@ -13,12 +13,16 @@ import type {
 } from "../../../src/agent/engine/engine.ts";
 import type { EngineArchive, EnginePathFacts } from "../../../src/agent/engine/engine-files.ts";
 import type { HostUsage } from "../../../src/agent/engine/engine-usage.ts";
-import type { EngineProcess, LogRecord } from "../../../src/agent/engine/engine-streams.ts";
+import type { EngineProcess, ExecSpec, LogRecord } from "../../../src/agent/engine/engine-streams.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import {
   type ContainerSpec,
   ContainerSpecSchema,
 } from "../../../src/gen/fairlead/container/v1/container_spec_pb.js";
+import {
+  type ContainerUpdate,
+  ContainerUpdateSchema,
+} from "../../../src/gen/fairlead/container/v1/container_update_pb.js";
 import * as wire from "./engine-wire.ts";
 
 type Details = Partial<Omit<wire.EngineRequest, "method" | "incarnation" | "askedMs">>;
@@ -99,6 +103,17 @@ export class RemoteEngine implements Engine {
     return this.#change("remove", { container, ...options }, signal);
   }
 
+  updateContainer(container: string, update: ContainerUpdate, signal: AbortSignal): Promise<EngineChange> {
+    const argument = toJsonString(ContainerUpdateSchema, update);
+    return this.#change("update", { container, argument }, signal);
+  }
+
+  /** Resolves when the process has ended: nobody can talk with it. */
+  async exec(container: string, { command }: ExecSpec, signal: AbortSignal): Promise<EngineProcess> {
+    const argument = JSON.stringify(command);
+    return processThat((await this.#call("exec", { container, argument }, signal)) as wire.EndedProcess);
+  }
+
   async *watch(signal: AbortSignal, sinceNs?: bigint): AsyncGenerator<EngineNotice> {
     if (signal.aborted) return;
     const since = sinceNs === undefined ? {} : { sinceNs: `${sinceNs}` };
@@ -117,10 +132,6 @@ export class RemoteEngine implements Engine {
 
   async diskUsage(): Promise<EngineDiskUsage> {
     throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no disk");
-  }
-
-  async updateContainer(): Promise<EngineChange> {
-    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process keeps its limits");
   }
 
   async listProcesses(): Promise<EngineProcesses> {
@@ -158,10 +169,6 @@ export class RemoteEngine implements Engine {
 
   async hostUsage(): Promise<HostUsage> {
     throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process is not measured");
-  }
-
-  async exec(): Promise<EngineProcess> {
-    throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process starts no others");
   }
 
   async attach(): Promise<EngineProcess> {
@@ -245,6 +252,24 @@ class RemoteCall {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.socket.destroy();
   }
+}
+
+const ignored = () => Promise.resolve();
+
+/** A process that has ended. */
+function processThat({ exitCode, text }: wire.EndedProcess): EngineProcess {
+  const pieces = [{ stream: "stdout", data: Buffer.from(text) }] as const;
+  return {
+    output: (async function* () {
+      yield* pieces;
+    })(),
+    exitCode: () => Promise.resolve(exitCode),
+    write: ignored,
+    closeInput: ignored,
+    resize: ignored,
+    kill: ignored,
+    signal: ignored,
+  };
 }
 
 function grace(graceMs: number | undefined): Details {

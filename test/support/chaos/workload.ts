@@ -3,6 +3,10 @@ import {
   type ContainerSpec,
   ContainerSpecSchema,
 } from "../../../src/gen/fairlead/container/v1/container_spec_pb.js";
+import {
+  type ContainerUpdate,
+  ContainerUpdateSchema,
+} from "../../../src/gen/fairlead/container/v1/container_update_pb.js";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import type { EngineHost } from "./engine-host.ts";
 import type { Ask, ChaosOperation } from "./history.ts";
@@ -18,6 +22,8 @@ const operations: readonly ChaosOperation[] = [
   "unpause",
   "rename",
   "remove",
+  "update",
+  "exec",
 ];
 
 /** How a container stands before each operation that changes something of it. */
@@ -31,6 +37,8 @@ const before: Readonly<Record<ChaosOperation, "created" | "running" | "paused">>
   unpause: "paused",
   rename: "created",
   remove: "created",
+  update: "running",
+  exec: "running",
 };
 
 /** How it stands when it is so already; only for what then succeeds without a change. */
@@ -42,6 +50,16 @@ const already: Readonly<Partial<Record<ChaosOperation, "created" | "running" | "
 
 /** What every container of a run is made from: a server that ends at once when it is told to. */
 export const chaosSpec: ContainerSpec = create(ContainerSpecSchema, { image: "redis:8" });
+
+/** What an update asks for: a limit that nothing has from its beginning. */
+export const chaosUpdate: ContainerUpdate = create(ContainerUpdateSchema, {
+  memoryBytes: 64n * 1024n * 1024n,
+});
+
+/** What a process of a run writes. */
+export function execText({ index }: Pick<Ask, "index">): string {
+  return `process of ask ${index}`;
+}
 
 /** An ask before its container is there. */
 export type AskDraft = Omit<Ask, "container">;
