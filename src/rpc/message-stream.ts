@@ -93,9 +93,14 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
 
   /** Sends a message, and waits until the peer has room for more. Rejects with what ended or broke the stream, and with the signal's reason. */
   async send(message: MessageInitShape<Out>, signal: AbortSignal = this.signal): Promise<void> {
-    this.signal.throwIfAborted();
     const { outgoing } = this.#types;
-    const bytes = wireMessage(toBinary(outgoing, create(outgoing, message)));
+    await this.sendBytes(toBinary(outgoing, create(outgoing, message)), signal);
+  }
+
+  /** The same for a message that is written already. */
+  async sendBytes(message: Uint8Array, signal: AbortSignal = this.signal): Promise<void> {
+    this.signal.throwIfAborted();
+    const bytes = wireMessage(message);
     this.#sentBytes += bytes.byteLength;
     this.#blocked = !this.#call.write(bytes);
     while (this.#blocked) {

@@ -18,6 +18,11 @@ if (
 export function writeTime(writer: WireWriter, fieldNumber: number, ms: number): void {
   const seconds = Math.floor(ms / 1_000);
   const nanos = Math.round((ms - seconds * 1_000) * 1_000_000);
+  writeMoment(writer, fieldNumber, seconds, nanos);
+}
+
+/** The same for a time or a duration that is there in its two numbers. */
+export function writeMoment(writer: WireWriter, fieldNumber: number, seconds: number, nanos: number): void {
   const mark = writer.tag(fieldNumber, WireType.LengthDelimited).fork();
   if (seconds !== 0) {
     writer.tag(secondsField, WireType.Varint);

@@ -1,6 +1,6 @@
 import type { WireType } from "@bufbuild/protobuf/wire";
 
-const slabBytes = 16 * 1024;
+const usualSlabBytes = 16 * 1024;
 const longText = 1024;
 const noSlab = Buffer.alloc(0);
 
@@ -10,10 +10,16 @@ const noSlab = Buffer.alloc(0);
  * `begin` and `finish`; so one writer can be there for many.
  */
 export class WireWriter {
+  readonly #slabBytes: number;
   #slab = noSlab;
   /** Where the message begins, and where its next byte goes. */
   #start = 0;
   #end = 0;
+
+  /** `slabBytes`: of how much memory at a time messages are cut. To be several times as large as most of them. */
+  constructor(slabBytes = usualSlabBytes) {
+    this.#slabBytes = slabBytes;
+  }
 
   /** Begins a message. One that was begun and could not be finished is forgotten. */
   begin(): this {
@@ -92,7 +98,7 @@ export class WireWriter {
   finish(): Uint8Array {
     const message = this.#slab.subarray(this.#start, this.#end);
     this.#start = this.#end;
-    if (this.#slab.byteLength <= slabBytes) return message;
+    if (this.#slab.byteLength <= this.#slabBytes) return message;
     this.#slab = noSlab;
     this.#start = 0;
     this.#end = 0;
@@ -114,7 +120,7 @@ export class WireWriter {
 
   #grow(bytes: number): void {
     const written = this.#slab.subarray(this.#start, this.#end);
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, 2 * (written.byteLength + bytes)));
+    this.#slab = Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, 2 * (written.byteLength + bytes)));
     this.#slab.set(written);
     this.#start = 0;
     this.#end = written.byteLength;

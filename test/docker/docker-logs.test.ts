@@ -36,8 +36,8 @@ describe("docker: logs beside those of the docker command", function () {
 
   async function ours(id: string, query: Partial<LogQuery> = {}): Promise<LogRecord[]> {
     const records: LogRecord[] = [];
-    for await (const record of engine.logs(id, { ...wholeLog, ...query }, neverAborted)) {
-      records.push(record);
+    for await (const together of engine.logs(id, { ...wholeLog, ...query }, neverAborted)) {
+      records.push(...together);
     }
     return records;
   }

@@ -7,7 +7,7 @@ import { neverAborted } from "../../src/resilience/signals.ts";
 import { ensureImage } from "../support/docker.ts";
 import { engineAtSocket } from "../support/engine-at-socket.ts";
 import type { LogRecord } from "../../src/agent/engine/engine-streams.ts";
-import { wholeLog } from "../support/engine-log-kit.ts";
+import { oneByOne, wholeLog } from "../support/engine-log-kit.ts";
 import type { FleetError } from "../../src/domain/errors.ts";
 import { execSpec, OutputReader } from "../support/engine-process-kit.ts";
 import { refused } from "../support/engine-kit.ts";
@@ -67,7 +67,7 @@ describe("docker: an engine that stops and comes back", function () {
     const spec = create(ContainerSpecSchema, { image, command, networks: ["none"] });
     const id = await engine.createContainer("followed", spec, never);
     await engine.startContainer(id, never);
-    const reader = engine.logs(id, { ...wholeLog, follow: true }, never)[Symbol.asyncIterator]();
+    const reader = oneByOne(engine.logs(id, { ...wholeLog, follow: true }, never));
     const { value } = await reader.next();
     assert.equal(Buffer.from((value as LogRecord).data).toString(), "one\n");
     const broken = refused(reader.next(), "ENGINE_UNAVAILABLE", "");
@@ -75,7 +75,7 @@ describe("docker: an engine that stops and comes back", function () {
     await broken;
     await dockerd.start();
     const again = engine.logs(id, { ...wholeLog, sinceNs: (value as LogRecord).timeNs }, never);
-    assert.deepEqual((await again[Symbol.asyncIterator]().next()).value, value);
+    assert.deepEqual((await oneByOne(again).next()).value, value);
     await engine.removeContainer(id, { force: true, removeVolumes: true }, never);
   });
 

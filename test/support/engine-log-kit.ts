@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { LogQuery, LogRecord } from "../../src/agent/engine/engine-streams.ts";
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { ContainerState } from "../../src/gen/fairlead/container/v1/container_pb.js";
@@ -20,10 +21,16 @@ export async function readLog(
   query: Partial<LogQuery> = {},
 ): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
-  for await (const record of kit.engine.logs(container, { ...wholeLog, ...query }, neverAborted)) {
-    records.push(record);
+  for await (const together of kit.engine.logs(container, { ...wholeLog, ...query }, neverAborted)) {
+    assert.ok(together.length > 0, "an engine hands on nothing");
+    records.push(...together);
   }
   return records;
+}
+
+/** The records of a log one by one, however many the engine hands on at once. */
+export async function* oneByOne(log: AsyncIterable<readonly LogRecord[]>): AsyncGenerator<LogRecord, void> {
+  for await (const records of log) yield* records;
 }
 
 /** The data of records put together. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { type EngineKit, refused, settled } from "./engine-kit.ts";
-import { bytesOf, linesOf, readLog, runToEnd, wholeLog } from "./engine-log-kit.ts";
+import { bytesOf, linesOf, oneByOne, readLog, runToEnd, wholeLog } from "./engine-log-kit.ts";
 
 const longLineBytes = 1_000_000;
 const partBytes = 16 * 1024;
@@ -44,7 +44,7 @@ export function logTests(kit: EngineKit): void {
 
   it("O11 following tells what is written later, and ends when the container ends", async () => {
     const { id } = await kit.run({ command: ["sh", "-c", "echo early; sleep 1; echo late; printf end"] });
-    const reader = kit.engine.logs(id, { ...wholeLog, follow: true }, neverAborted)[Symbol.asyncIterator]();
+    const reader = oneByOne(kit.engine.logs(id, { ...wholeLog, follow: true }, neverAborted));
     assert.equal(Buffer.from((await reader.next()).value?.data ?? []).toString(), "early\n");
     const rest: string[] = [];
     for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
@@ -58,7 +58,8 @@ export function logTests(kit: EngineKit): void {
     const { id } = await kit.run({ command: ["sh", "-c", "echo old; sleep 1; echo new; sleep 600"] });
     await settled(async () => (await readLog(kit, id)).length > 0);
     const lines: string[] = [];
-    for await (const { data } of kit.engine.logs(id, { ...wholeLog, follow: true, tail: 0 }, neverAborted)) {
+    const log = kit.engine.logs(id, { ...wholeLog, follow: true, tail: 0 }, neverAborted);
+    for await (const { data } of oneByOne(log)) {
       lines.push(Buffer.from(data).toString());
       await kit.remove(id);
     }
@@ -132,7 +133,7 @@ export function logTests(kit: EngineKit): void {
     const { id } = await kit.run({ command: ["sh", "-c", "echo here; sleep 600"] });
     const abort = new AbortController();
     const reason = new Error("enough");
-    const reader = kit.engine.logs(id, { ...wholeLog, follow: true }, abort.signal)[Symbol.asyncIterator]();
+    const reader = oneByOne(kit.engine.logs(id, { ...wholeLog, follow: true }, abort.signal));
     assert.equal(Buffer.from((await reader.next()).value?.data ?? []).toString(), "here\n");
     const waiting = reader.next();
     setTimeout(() => abort.abort(reason), 50);
@@ -144,7 +145,7 @@ export function logTests(kit: EngineKit): void {
   it("D03 a reader that leaves its loop leaves nothing open", async () => {
     const { id } = await kit.run({ command: ["sh", "-c", "yes 'a line of a flood'"] });
     let seen = 0;
-    for await (const { data } of kit.engine.logs(id, { ...wholeLog, follow: true }, neverAborted)) {
+    for await (const { data } of oneByOne(kit.engine.logs(id, { ...wholeLog, follow: true }, neverAborted))) {
       assert.equal(Buffer.from(data).toString(), "a line of a flood\n");
       assert.ok(kit.harness.openStreams() > 0, "an open reader is not seen");
       seen += 1;

@@ -199,7 +199,7 @@ export class DockerEngine implements Engine {
     return this.#named(container, signal, () => listChanges(this.#connection, pathOf(container, ""), signal));
   }
 
-  logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogRecord> {
+  logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<readonly LogRecord[]> {
     return readLogs(this.#connection, this.#inspectorOf(container), query, signal);
   }
 

@@ -1,22 +1,28 @@
 import type { LogRecord, OutputStream } from "./engine-streams.ts";
 import { FleetError } from "../../domain/errors.ts";
-import { FrameDecoder } from "./docker-frames.ts";
+import { FrameDecoder, type FramePiece } from "./docker-frames.ts";
 import { logTimeAt } from "./docker-log-time.ts";
 
 /** Docker's records are a twentieth of it at most. A longer one, of whatever engine, is told in parts of this size. */
 export const maxRecordBytes = 1024 * 1024;
 
 /**
- * The records of a log without a TTY, in which each frame is one record with its time in front. Holds one record. Throws
- * `ENGINE_UNAVAILABLE` when the stream ends inside a frame.
+ * The records of a log without a TTY, in which each frame is one record with its time in front: those of each chunk together. Holds one
+ * record. Throws `ENGINE_UNAVAILABLE` when the stream ends inside a frame.
  */
-export async function* recordsOfFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<LogRecord> {
+export async function* recordsOfFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<readonly LogRecord[]> {
   const decoder = new FrameDecoder();
   const building = new RecordBuilder();
   for await (const chunk of chunks) {
-    for (const { stream, data, last } of decoder.decode(chunk)) {
-      for (const record of building.add(stream, data, last)) {
-        yield record;
+    const records: LogRecord[] = [];
+    try {
+      for (const piece of decoder.decode(chunk)) {
+        building.add(piece, records);
+      }
+    } finally {
+      // Also those in front of what the engine says of its own failure.
+      if (records.length > 0) {
+        yield records;
       }
     }
   }
@@ -33,20 +39,19 @@ class RecordBuilder {
   #begun = false;
   #timeNs = 0n;
 
-  *add(stream: OutputStream, data: Buffer, last: boolean): Generator<LogRecord> {
+  add({ stream, data, last }: FramePiece, records: LogRecord[]): void {
     let rest = data;
     while (this.#bytes + rest.length > maxRecordBytes) {
       const fits = maxRecordBytes - this.#bytes;
       this.#keep(rest.subarray(0, fits));
       rest = rest.subarray(fits);
-      yield this.#take(stream);
+      records.push(this.#take(stream));
       this.#begun = true;
     }
     this.#keep(rest);
     if (last) {
-      const record = this.#take(stream);
+      records.push(this.#take(stream));
       this.#begun = false;
-      yield record;
     }
   }
 

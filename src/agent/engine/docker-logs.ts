@@ -22,14 +22,14 @@ export async function* readLogs(
   inspect: (signal: AbortSignal) => Promise<DockerInspection>,
   query: LogQuery,
   signal: AbortSignal,
-): AsyncGenerator<LogRecord> {
+): AsyncGenerator<readonly LogRecord[]> {
   try {
     const { Id: container, Config: config } = await inspect(signal);
     const source = { connection, container, tty: config?.Tty ?? false, signal };
     const told = new LastTold();
-    for await (const record of recordsOf(source, query)) {
-      told.note(record);
-      yield record;
+    for await (const records of recordsOf(source, query)) {
+      told.note(records);
+      yield records;
     }
     if (query.follow) {
       yield* whatWasMissed(source, query, told);
@@ -44,7 +44,7 @@ export async function* readLogs(
 async function* recordsOf(
   { connection, container, tty, signal }: LogSource,
   query: LogQuery,
-): AsyncGenerator<LogRecord> {
+): AsyncGenerator<readonly LogRecord[]> {
   const response = await connection.open(
     { method: "GET", path: `/containers/${container}/logs`, query: dockerQuery(query) },
     signal,
@@ -60,7 +60,11 @@ async function* recordsOf(
  * Docker may end a log that is followed with the container, but in front of the last words that the container said. They are
  * in its file: it is asked once more for what came last.
  */
-async function* whatWasMissed(source: LogSource, query: LogQuery, told: LastTold): AsyncGenerator<LogRecord> {
+async function* whatWasMissed(
+  source: LogSource,
+  query: LogQuery,
+  told: LastTold,
+): AsyncGenerator<readonly LogRecord[]> {
   const fromNs = told.againFromNs;
   if (fromNs === undefined && query.tail !== undefined) {
     // Nothing says where its end was when this began.
@@ -69,9 +73,10 @@ async function* whatWasMissed(source: LogSource, query: LogQuery, told: LastTold
   const sinceNs = query.sinceNs === undefined || (fromNs ?? 0n) > query.sinceNs ? fromNs : query.sinceNs;
   const last = { ...query, follow: false, tail: undefined, sinceNs };
   try {
-    for await (const record of recordsOf(source, last)) {
-      if (!told.repeats(record)) {
-        yield record;
+    for await (const records of recordsOf(source, last)) {
+      const missed = records.filter((record) => !told.repeats(record));
+      if (missed.length > 0) {
+        yield missed;
       }
     }
   } catch (error) {
@@ -91,9 +96,11 @@ class LastTold {
   /** So many of the last records have this time. */
   #count = 0;
 
-  note({ timeNs }: LogRecord): void {
-    this.#count = timeNs === this.#timeNs ? this.#count + 1 : 1;
-    this.#timeNs = timeNs;
+  note(records: readonly LogRecord[]): void {
+    for (const { timeNs } of records) {
+      this.#count = timeNs === this.#timeNs ? this.#count + 1 : 1;
+      this.#timeNs = timeNs;
+    }
   }
 
   /** From when on the log is to be read again. Undefined: nothing was told. */

@@ -6,13 +6,24 @@ import type { LogRecord } from "./engine-streams.ts";
 const partBytes = 16 * 1024;
 const newline = 0x0a;
 
-/** The records of a log with a TTY, which has times in front of records but no frames around them. Holds one record. */
-export async function* recordsOfTerminal(chunks: AsyncIterable<Buffer>): AsyncGenerator<LogRecord> {
+/**
+ * The records of a log with a TTY, which has times in front of records but no frames around them: those of each chunk together. Holds one
+ * record.
+ */
+export async function* recordsOfTerminal(
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<readonly LogRecord[]> {
   const log = new TerminalLog();
   for await (const chunk of chunks) {
-    yield* log.add(chunk);
+    const records = [...log.add(chunk)];
+    if (records.length > 0) {
+      yield records;
+    }
   }
-  yield* log.end();
+  const last = [...log.end()];
+  if (last.length > 0) {
+    yield last;
+  }
 }
 
 /**

@@ -140,11 +140,11 @@ export interface Engine {
   listChanges(container: string, signal: AbortSignal): Promise<EngineFileChange[]>;
   /**
    * Reads a container's log, byte for byte as the engine keeps it and in its order; the parts of a long line follow each
-   * other. Ends when the log is at its end; one that follows, when the container has ended or was removed. Rejects with
+   * other. What comes at once is handed on at once: never nothing, and no more than about 64 KiB that had not to wait for each other. Ends when the log is at its end; one that follows, when the container has ended or was removed. Rejects with
    * `ENGINE_UNAVAILABLE` when the engine goes away in the middle. Not reading stops the reading of the socket; leaving the
    * loop frees it, and so does an abort, which rejects with the signal's reason.
    */
-  logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogRecord>;
+  logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<readonly LogRecord[]>;
   /**
    * Starts a process in a container that runs, else `CONFLICT`. A command that cannot be started is no error here: the engine
    * says so in its output, and its exit code is 126 or 127. The signal covers the start only; when it aborts meanwhile,

@@ -267,7 +267,7 @@ export class SimulatedEngine implements Engine {
     return this.#host.containers.find(container).files.changes();
   }
 
-  async *logs(container: string, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogRecord> {
+  async *logs(container: string, query: LogQuery, signal: AbortSignal): AsyncGenerator<readonly LogRecord[]> {
     await this.#arrive(signal);
     const found = this.#host.containers.find(container);
     if (!query.stdout && !query.stderr) {

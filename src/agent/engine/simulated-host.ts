@@ -175,7 +175,7 @@ export class SimulatedHost {
     container: SimulatedContainer,
     query: LogQuery,
     signal: AbortSignal,
-  ): AsyncGenerator<LogRecord> {
+  ): AsyncGenerator<readonly LogRecord[]> {
     const breaks = () => this.#breaks;
     const before = breaks();
     const subject = {

@@ -60,9 +60,10 @@ export class DataStream {
     );
   }
 
-  /** Sends something, and waits until there is room for more. Rejects when the stream is over. */
-  async send(message: StreamOutput): Promise<void> {
-    await this.#stream.send({ message });
+  /** Sends something, or a message that is written already, and waits until there is room for more. Rejects when the stream is over. */
+  async send(message: StreamOutput | Uint8Array): Promise<void> {
+    if (message instanceof Uint8Array) await this.#stream.sendBytes(message);
+    else await this.#stream.send({ message });
   }
 
   /** What comes in, until the control plane says that nothing more does. Throws what ended the stream. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { maxRecordBytes, recordsOfFrames } from "../../../src/agent/engine/docker-log-records.ts";
 import { recordsOfTerminal } from "../../../src/agent/engine/docker-terminal-log.ts";
 import type { LogRecord } from "../../../src/agent/engine/engine-streams.ts";
+import { oneByOne } from "../../support/engine-log-kit.ts";
 import { refused } from "../../support/engine-kit.ts";
 
 const first = "2026-01-02T03:04:05.000000006Z ";
@@ -26,9 +27,9 @@ async function* inPieces(whole: Buffer, sizes: readonly number[]): AsyncGenerato
   }
 }
 
-async function all(records: AsyncIterable<LogRecord>): Promise<[string, bigint, string][]> {
+async function all(log: AsyncIterable<readonly LogRecord[]>): Promise<[string, bigint, string][]> {
   const found: [string, bigint, string][] = [];
-  for await (const { stream, timeNs, data } of records) {
+  for await (const { stream, timeNs, data } of oneByOne(log)) {
     found.push([stream, timeNs, Buffer.from(data).toString()]);
   }
   return found;
@@ -114,7 +115,11 @@ describe("agent/engine: the records of Docker's logs", () => {
       frame(1, `${first}one\n`),
       frame(3, "Error grabbing logs: invalid character\n"),
     ]);
-    await refused(all(recordsOfFrames(inPieces(broken, [3]))), "ENGINE_FAILED", "invalid character");
+    for (const size of [3, broken.length]) {
+      const log = oneByOne(recordsOfFrames(inPieces(broken, [size])));
+      assert.equal(Buffer.from((await log.next()).value?.data ?? []).toString(), "one\n");
+      await refused(log.next(), "ENGINE_FAILED", "invalid character");
+    }
     await refused(all(recordsOfFrames(inPieces(Buffer.from("<html>no"), [8]))), "ENGINE_FAILED", "frames");
   });
 

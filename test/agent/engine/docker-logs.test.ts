@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DockerEngine } from "../../../src/agent/engine/docker-engine.ts";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
-import { wholeLog } from "../../support/engine-log-kit.ts";
+import { oneByOne, wholeLog } from "../../support/engine-log-kit.ts";
 import { refused, settled } from "../../support/engine-kit.ts";
 import { type FakeDocker, startFakeDocker } from "../../support/fake-docker.ts";
 import { silentLogger } from "../../support/silent-logger.ts";
@@ -23,7 +23,7 @@ function frame(text: string): Buffer {
 
 async function read(engine: DockerEngine, follow = false): Promise<string[]> {
   const lines: string[] = [];
-  for await (const { data } of engine.logs("one", { ...wholeLog, follow }, neverAborted)) {
+  for await (const { data } of oneByOne(engine.logs("one", { ...wholeLog, follow }, neverAborted))) {
     lines.push(Buffer.from(data).toString());
   }
   return lines;
@@ -112,7 +112,7 @@ describe("agent/engine: logs that go wrong", () => {
       };
       writeMore();
     });
-    const reader = engine.logs("one", wholeLog, neverAborted)[Symbol.asyncIterator]();
+    const reader = oneByOne(engine.logs("one", wholeLog, neverAborted));
     let records = (await reader.next()).done === true ? 0 : 1;
     let before = -1;
     await settled(async () => {

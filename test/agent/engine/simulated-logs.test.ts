@@ -7,7 +7,7 @@ import { SimulatedLog } from "../../../src/agent/engine/simulated-log.ts";
 import { ContainerSpecSchema } from "../../../src/gen/fairlead/container/v1/container_spec_pb.js";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
-import { wholeLog } from "../../support/engine-log-kit.ts";
+import { oneByOne, wholeLog } from "../../support/engine-log-kit.ts";
 import { refused, settled } from "../../support/engine-kit.ts";
 
 const image = "nginx:1.29";
@@ -25,7 +25,7 @@ describe("agent/engine: simulated logs", () => {
     const { engine, id } = await running({ [floodLabel]: "100000000", [floodLineLabel]: "1000" });
     const lines: string[] = [];
     let bytes = 0;
-    for await (const { data } of engine.logs(id, { ...wholeLog, follow: true }, neverAborted)) {
+    for await (const { data } of oneByOne(engine.logs(id, { ...wholeLog, follow: true }, neverAborted))) {
       lines.push(Buffer.from(data).toString("latin1", 0, 12));
       bytes += data.length;
       if (lines.length === 1000) {
@@ -42,7 +42,7 @@ describe("agent/engine: simulated logs", () => {
     assert.deepEqual(engine.open.logs, 0);
     await engine.stopContainer(id, 0, neverAborted);
     let last: LogRecord | undefined;
-    for await (last of engine.logs(id, { ...wholeLog, follow: true, tail: 1 }, neverAborted));
+    for await (last of oneByOne(engine.logs(id, { ...wholeLog, follow: true, tail: 1 }, neverAborted)));
     assert.equal(last?.data.length, 1000, "a flood ends with its container");
     await engine.close();
   });

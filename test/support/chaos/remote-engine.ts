@@ -147,7 +147,7 @@ export class RemoteEngine implements Engine {
   }
 
   /** Its socket carries commands and events alone. */
-  logs(): AsyncIterable<LogRecord> {
+  logs(): AsyncIterable<readonly LogRecord[]> {
     throw new FleetError("OPERATION_UNSUPPORTED", "an engine in another process has no logs");
   }
 

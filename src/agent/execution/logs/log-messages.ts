@@ -1,12 +1,9 @@
 import { secondsFromNs } from "../../../domain/nanoseconds.ts";
-import { OutputStream } from "../../../gen/fairlead/container/v1/log_pb.js";
 import type { LogRecord } from "../../engine/engine-streams.ts";
 import type { StreamOutput } from "../../streams/data-stream.ts";
 import type { LineFilter } from "./line-filter.ts";
 import type { LogPosition, PlacedRecord } from "./log-positions.ts";
-
-type Records = Extract<StreamOutput, { case: "logs" }>["value"];
-type WireRecord = NonNullable<Records["records"]>[number];
+import { LogWriter } from "./log-writer.ts";
 
 /** Which records are wanted. */
 export interface LogWishes {
@@ -16,44 +13,43 @@ export interface LogWishes {
   readonly lines: LineFilter | undefined;
 }
 
+/** What is sent: records, written already, or that some are missing. */
+export type LogMessage = Uint8Array | Extract<StreamOutput, { case: "missingLogs" }>;
+
 // A message is as large as the engine's own pieces of a line: what waits for a slow reader is counted in messages.
 const messageBytes = 16 * 1024;
-// What a record costs on the wire besides its data.
-const recordBytes = 32;
 const maxRecords = 1024;
-// Far below what a record may carry; the engine's own records are no longer than half of it.
-const maxDataBytes = 32 * 1024;
 
 /**
  * A log as messages for a data stream: many records in one message while they come quickly, and none held back when nothing more comes at
  * the moment.
  */
 export async function* logMessages(
-  source: AsyncIterable<PlacedRecord>,
+  source: AsyncIterable<readonly PlacedRecord[]>,
   wishes: LogWishes,
-): AsyncGenerator<StreamOutput, void> {
+): AsyncGenerator<LogMessage, void> {
   const batch = new Batch(wishes);
   const iterator = source[Symbol.asyncIterator]();
   const turn = new Turn();
   try {
     for (;;) {
       const next = iterator.next();
-      if (batch.isHeld && (await turn.endsBefore(next))) yield* batch.flush();
+      if (batch.isHeld && (await turn.endsBefore(next))) yield batch.finish();
       const read = await next;
       if (read.done === true) break;
-      yield* batch.take(read.value);
+      // Not `yield*`, which would wait for a promise even where a record completes no message.
+      for (const message of batch.take(read.value)) yield message;
     }
   } finally {
     turn.forget();
     await iterator.return?.();
   }
-  yield* batch.end();
+  for (const message of batch.end()) yield message;
 }
 
 class Batch {
   readonly #wishes: LogWishes;
-  #records: WireRecord[] = [];
-  #bytes = 0;
+  readonly #writer = new LogWriter();
   /** Behind the last record that nothing before it is held back of. */
   #position: LogPosition | undefined;
 
@@ -61,66 +57,59 @@ class Batch {
     this.#wishes = wishes;
   }
 
-  /** Whether something waits to be flushed. */
+  /** Whether something waits to be sent. */
   get isHeld(): boolean {
-    return this.#records.length > 0;
+    return this.#writer.records > 0;
   }
 
-  *take(placed: PlacedRecord): Generator<StreamOutput, void> {
-    if (placed.kind === "gap") {
-      yield* this.flush();
-      yield gapMessage(placed);
-      return;
-    }
-    const { record, position } = placed;
+  /** The messages that are complete with these records. */
+  *take(records: readonly PlacedRecord[]): Generator<LogMessage, void> {
     const { lines } = this.#wishes;
-    const isWanted = this.#wishes[record.stream];
-    for (const through of isWanted ? (lines?.take(record) ?? [record]) : []) {
-      if (this.#bytes + through.data.byteLength > messageBytes || this.#records.length >= maxRecords) {
-        yield* this.flush();
+    for (const placed of records) {
+      if (placed.kind === "gap") {
+        if (this.isHeld) yield this.finish();
+        yield gapMessage(placed);
+        continue;
       }
-      this.#put(through);
+      const { record, sequence } = placed;
+      const isWanted = this.#wishes[record.stream];
+      for (const through of isWanted ? (lines?.take(record) ?? [record]) : []) {
+        const full = this.#put(through);
+        if (full !== undefined) yield full;
+      }
+      if (lines?.holds !== true) this.#position = { timeNs: record.timeNs, sequence };
     }
-    if (lines?.holds !== true) this.#position = position;
   }
 
-  *flush(): Generator<StreamOutput, void> {
-    if (this.#records.length === 0) return;
-    const records = this.#records;
-    this.#records = [];
-    this.#bytes = 0;
-    const position = this.#position && {
-      time: secondsFromNs(this.#position.timeNs),
-      sequence: this.#position.sequence,
-    };
-    yield { case: "logs", value: { records, ...(position && { position }) } };
+  /** The message with what is held. */
+  finish(): LogMessage {
+    return this.#writer.finish(this.#position);
   }
 
-  *end(): Generator<StreamOutput, void> {
-    for (const record of this.#wishes.lines?.end() ?? []) this.#put(record);
-    yield* this.flush();
-  }
-
-  #put({ stream, timeNs, data }: LogRecord): void {
-    for (let from = 0; from === 0 || from < data.byteLength; from += maxDataBytes) {
-      const piece = data.subarray(from, from + maxDataBytes);
-      this.#records.push({
-        stream: stream === "stdout" ? OutputStream.STDOUT : OutputStream.STDERR,
-        time: secondsFromNs(timeNs),
-        data: piece,
-      });
-      this.#bytes += piece.byteLength + recordBytes;
+  /** What is left at the end of the log. */
+  *end(): Generator<LogMessage, void> {
+    for (const record of this.#wishes.lines?.end() ?? []) {
+      const full = this.#put(record);
+      if (full !== undefined) yield full;
     }
+    if (this.isHeld) yield this.finish();
+  }
+
+  /** The message that was full without it, if it was. */
+  #put(record: LogRecord): LogMessage | undefined {
+    const { bytes, records } = this.#writer;
+    const isFull = bytes + record.data.byteLength > messageBytes || records >= maxRecords;
+    const full = isFull && this.isHeld ? this.finish() : undefined;
+    this.#writer.put(record);
+    return full;
   }
 }
 
-function gapMessage({ afterNs, beforeNs }: Extract<PlacedRecord, { kind: "gap" }>): StreamOutput {
+function gapMessage({ afterNs, beforeNs }: Extract<PlacedRecord, { kind: "gap" }>): LogMessage {
+  const beforeTime = beforeNs === undefined ? undefined : secondsFromNs(beforeNs);
   return {
     case: "missingLogs",
-    value: {
-      afterTime: secondsFromNs(afterNs),
-      ...(beforeNs === undefined ? {} : { beforeTime: secondsFromNs(beforeNs) }),
-    },
+    value: { afterTime: secondsFromNs(afterNs), ...(beforeTime && { beforeTime }) },
   };
 }
 

@@ -10,7 +10,8 @@ export interface LogPosition {
 
 /** What a log that is taken up again tells. */
 export type PlacedRecord =
-  | { readonly kind: "record"; readonly record: LogRecord; readonly position: LogPosition }
+  /** It is the so-manieth of its time. */
+  | { readonly kind: "record"; readonly record: LogRecord; readonly sequence: number }
   /** What was seen last is no longer there, so that what followed it may be missing too. `beforeNs` undefined: nothing came behind it. */
   | { readonly kind: "gap"; readonly afterNs: bigint; readonly beforeNs: bigint | undefined };
 
@@ -31,43 +32,43 @@ const maxTimes = 4_096;
  * `disorderNs` before the time of `after` on.
  */
 export async function* placed(
-  records: AsyncIterable<LogRecord>,
+  source: AsyncIterable<readonly LogRecord[]>,
   after: LogPosition | undefined,
-): AsyncGenerator<PlacedRecord, void> {
+): AsyncGenerator<readonly PlacedRecord[], void> {
   const places = new Places();
-  let search = after && new Search(after);
-  for await (const record of records) {
-    const found = places.of(record);
-    if (search === undefined) {
-      yield found;
-      continue;
-    }
-    const outcome = search.look(found);
-    if (outcome === "goes on") continue;
-    if (outcome === "is lost") yield* search.lost();
-    search = undefined;
+  const search = after && new Search(after);
+  for await (const records of source) {
+    const found = records.map((record) => places.of(record));
+    const told = search === undefined ? found : search.pass(found);
+    if (told.length > 0) yield told;
   }
-  if (search !== undefined) yield* search.lost();
+  if (search?.isOver === false) yield search.lost();
 }
 
 /** Counts the records of each time. */
 class Places {
-  readonly #counts = new Map<bigint, number>();
+  /** How many there were of the times that came last, and of those before them. */
+  #recent = new Map<bigint, number>();
+  #earlier = new Map<bigint, number>();
+  #latestNs: bigint | undefined;
 
   of(record: LogRecord): Placed {
-    const { timeNs } = record;
-    const sequence = (this.#counts.get(timeNs) ?? 0) + 1;
-    this.#counts.set(timeNs, sequence);
-    if (this.#counts.size > maxTimes) this.#forgetOldest();
-    return { kind: "record", record, position: { timeNs, sequence } };
+    const sequence = this.#countOf(record.timeNs) + 1;
+    this.#recent.set(record.timeNs, sequence);
+    // Those of one time stand close together.
+    if (this.#recent.size >= maxTimes / 2) {
+      this.#earlier = this.#recent;
+      this.#recent = new Map();
+    }
+    return { kind: "record", record, sequence };
   }
 
-  // Those of one time stand close together.
-  #forgetOldest(): void {
-    for (const timeNs of this.#counts.keys()) {
-      if (this.#counts.size <= maxTimes / 2) return;
-      this.#counts.delete(timeNs);
+  #countOf(timeNs: bigint): number {
+    if (this.#latestNs === undefined || timeNs > this.#latestNs) {
+      this.#latestNs = timeNs;
+      return 0;
     }
+    return this.#recent.get(timeNs) ?? this.#earlier.get(timeNs) ?? 0;
   }
 }
 
@@ -77,25 +78,44 @@ class Search {
   /** Later than it by their time: seen already when it comes behind them, and not when it is no longer there. */
   readonly #later: Placed[] = [];
   #bytes = 0;
+  #isOver = false;
 
   constructor(after: LogPosition) {
     this.#after = after;
   }
 
-  look(placed: Placed): "goes on" | "is found" | "is lost" {
-    const { timeNs, sequence } = placed.position;
-    if (timeNs === this.#after.timeNs && sequence === this.#after.sequence) return "is found";
-    if (timeNs > this.#after.timeNs) {
-      this.#later.push(placed);
-      this.#bytes += placed.record.data.byteLength;
+  /** Whether it was found, or lost. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What there is to tell of these, the next of the log. */
+  pass(records: readonly Placed[]): readonly PlacedRecord[] {
+    let passed = 0;
+    for (const placed of records) {
+      if (this.#isOver) break;
+      passed += 1;
+      const outcome = this.#look(placed);
+      this.#isOver = outcome !== "goes on";
+      if (outcome === "is lost") return [...this.lost(), ...records.slice(passed)];
     }
-    const isPast = timeNs > this.#after.timeNs + disorderNs || this.#bytes > maxHeldBytes;
-    return isPast ? "is lost" : "goes on";
+    return records.slice(passed);
   }
 
   /** What there is to tell when it was not found. */
-  *lost(): Generator<PlacedRecord, void> {
-    yield { kind: "gap", afterNs: this.#after.timeNs, beforeNs: this.#later[0]?.position.timeNs };
-    yield* this.#later;
+  lost(): PlacedRecord[] {
+    const beforeNs = this.#later[0]?.record.timeNs;
+    return [{ kind: "gap", afterNs: this.#after.timeNs, beforeNs }, ...this.#later.splice(0)];
+  }
+
+  #look(placed: Placed): "goes on" | "is found" | "is lost" {
+    const { timeNs, data } = placed.record;
+    if (timeNs === this.#after.timeNs && placed.sequence === this.#after.sequence) return "is found";
+    if (timeNs > this.#after.timeNs) {
+      this.#later.push(placed);
+      this.#bytes += data.byteLength;
+    }
+    const isPast = timeNs > this.#after.timeNs + disorderNs || this.#bytes > maxHeldBytes;
+    return isPast ? "is lost" : "goes on";
   }
 }
