@@ -26,7 +26,7 @@ export interface PythonToolchain extends AsyncDisposable {
 export async function pythonToolchain(): Promise<PythonToolchain | string> {
   const python = ["/usr/bin/python3", "python3"].find((command) => succeeds(command, ["-c", needs]));
   if (python === undefined || !succeeds("protoc", ["--version"])) {
-    return `no python3 with grpcio, protobuf and cryptography, or no protoc (Debian: apt-get install ${debianPackages})`;
+    return `python3 with grpcio, protobuf and cryptography, or protoc (Debian: apt-get install ${debianPackages})`;
   }
   const folder = await mkdtemp(join(tmpdir(), "fairlead-python-"));
   const image = join(folder, "schema.binpb");

@@ -11,6 +11,7 @@ import { EventService } from "../../src/gen/fairlead/event/v1/event_service_pb.j
 import { HostService } from "../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
 import { eventually, type TestControlPlane, testControlPlane } from "../support/control-plane-harness.ts";
+import { requireTool } from "../support/require-tool.ts";
 import { PythonAgent, type PythonToolchain, pythonToolchain } from "./python-agent-process.ts";
 
 describe("an agent in Python, written from docs/protocol.md and the schema alone", function () {
@@ -21,13 +22,8 @@ describe("an agent in Python, written from docs/protocol.md and the schema alone
 
   before(async function () {
     const found = await pythonToolchain();
-    if (typeof found !== "string") {
-      toolchain = found;
-      return;
-    }
-    if (process.env["FAIRLEAD_REQUIRE_PYTHON"] === "1") throw new Error(found);
-    console.log(`      skipped: ${found}`);
-    this.skip();
+    if (typeof found === "string") requireTool(this, found, false);
+    else toolchain = found;
   });
 
   after(() => toolchain?.[Symbol.asyncDispose]());
