@@ -82,6 +82,12 @@ describe("circuit breaker", () => {
     assert.equal(breaker.admit(1).kind, "refused");
   });
 
+  it("C24 encouraged, a closed circuit stays closed", () => {
+    const breaker = new CircuitBreaker(defaultCircuitSettings);
+    breaker.encourage();
+    assert.equal(breaker.state(0).kind, "closed");
+  });
+
   it("C21 never lets two probes go at once, whatever happens in whatever order", () => {
     const step = fc.record({
       wait: fc.integer({ min: 0, max: 40_000 }),

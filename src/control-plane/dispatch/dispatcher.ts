@@ -246,7 +246,6 @@ export class Dispatcher implements CommandTraffic {
 
   async #dispatch(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
     const { host, whenOffline, signal } = request;
-    if (whenOffline === "queue" && traits.mutates) return this.#mutations.run(request, traits, timeoutMs);
     const waitedMs = whenOffline === "wait" ? await this.#untilOnline(host.agentId, timeoutMs, signal) : 0;
     const remainingMs = Math.max(1, timeoutMs - waitedMs);
     return traits.mutates
@@ -281,9 +280,7 @@ export class Dispatcher implements CommandTraffic {
         { command_id: commandId, foreign },
         "a result that nobody waits for",
       );
-      if (!foreign && this.#journal.open(commandId) === undefined) {
-        this.#sessions.current(agentId)?.send(acknowledgementItem(commandId));
-      }
+      if (!foreign) this.#sessions.current(agentId)?.send(acknowledgementItem(commandId));
     } catch (error) {
       this.#logger.error({ err: error, command_id: commandId }, "a late result could not be looked up");
     }

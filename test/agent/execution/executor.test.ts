@@ -5,6 +5,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import Database from "better-sqlite3";
 import type { RunningAgent } from "../../../src/agent/agent.ts";
 import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
+import { Journal } from "../../../src/agent/execution/journal.ts";
 import { FleetError } from "../../../src/domain/errors.ts";
 import type { CommandResult } from "../../../src/gen/fairlead/agent/v1/command_pb.js";
 import { ContainerState } from "../../../src/gen/fairlead/container/v1/container_pb.js";
@@ -92,6 +93,30 @@ describe("the executor of an agent", () => {
     assert.equal(engine.calls.length, 2);
   });
 
+  it("C18 a command that an earlier process had begun does not run again while nobody knows its end, which is told once it is known", async () => {
+    await begin();
+    engine.before = (method, _container, signal) =>
+      method === "start" ? untilAborted(signal) : Promise.resolve();
+    const id = session.command(start(one));
+    await session.until("the call", () => engine.calls[0]);
+    await agent.close();
+    const look = engine.getContainer.bind(engine);
+    const gate = Promise.withResolvers<void>();
+    engine.getContainer = async (...parameters) => {
+      await gate.promise;
+      return await look(...parameters);
+    };
+    await harness.agent({ server: plane.address, dataDir });
+    const next = await plane.session(2);
+    assert.deepEqual(next.hello.runningCommandIds, [id]);
+    next.command(start(one), { id, attempt: 2 });
+    await next.until("its acceptance", () => next.all("acceptances")[0]);
+    await next.result(next.command(inspect(other)));
+    assert.deepEqual(engine.calls, [`start ${one}`, `inspect ${other}`]);
+    gate.resolve();
+    assert.equal(reasonOf(await next.result(id)), "OUTCOME_UNKNOWN");
+  });
+
   it("C32 commands for one container keep their order, whatever they call it; others do not wait", async () => {
     await begin();
     const gate = Promise.withResolvers<void>();
@@ -107,6 +132,28 @@ describe("the executor of an agent", () => {
     gate.resolve();
     for (const id of ids) await session.result(id);
     assert.deepEqual(engine.calls, [`start ${one}`, `start ${other}`, `stop ${one}`, `start ${one}`]);
+  });
+
+  it("C32 what names a container before anybody knows its id comes before what names it afterwards", async () => {
+    await begin();
+    const gate = Promise.withResolvers<void>();
+    engine.before = (method) => (method === "start" ? gate.promise : Promise.resolve());
+    const value = { name: "later", spec: sleepingSpec(), start: true };
+    const made = session.command({ case: "createContainer", value });
+    await session.until(
+      "the new container",
+      () => [...session.inventory().values()].includes("later") || undefined,
+    );
+    const stopped = session.command(stop("later"));
+    await session.result(session.command(inspect(other)));
+    assert.equal(engine.calls.length, 2);
+    gate.resolve();
+    await session.result(made);
+    await session.result(stopped);
+    assert.deepEqual(
+      engine.calls.map((call) => call.split(" ")[0]),
+      ["start", "inspect", "stop"],
+    );
   });
 
   it("C32 at most so many run at once, and beyond a full queue the answer is AGENT_BUSY", async () => {
@@ -141,6 +188,49 @@ describe("the executor of an agent", () => {
       session.all("acceptances").map(({ commandId }) => commandId),
       [id],
     );
+  });
+
+  it("C40 nothing is told, and nothing begun, before what it rests on is written", async () => {
+    await begin();
+    const [acceptGate, finishGate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { accept, finish } = Journal.prototype;
+    const finishes = Promise.withResolvers<void>();
+    Journal.prototype.accept = async function (...parameters) {
+      await acceptGate.promise;
+      await accept.apply(this, parameters);
+    };
+    Journal.prototype.finish = async function (...parameters) {
+      finishes.resolve();
+      await finishGate.promise;
+      await finish.apply(this, parameters);
+    };
+    try {
+      const id = session.command(start(one));
+      // What comes after it, is asked and is told shows that it could have been, too.
+      await session.result(session.command(inspect(other)));
+      assert.deepEqual([engine.calls, session.all("acceptances")], [[`inspect ${other}`], []]);
+      acceptGate.resolve();
+      await finishes.promise;
+      await session.result(session.command(inspect(other)));
+      assert.equal(session.all("acceptances").length, 1);
+      assert.ok(session.results.every(({ commandId }) => commandId !== id));
+      finishGate.resolve();
+      await session.result(id);
+    } finally {
+      Object.assign(Journal.prototype, { accept, finish });
+    }
+  });
+
+  it("C36 a journal that can be read and not be written fails the command before the engine is asked", async () => {
+    await begin();
+    await session.result(session.command(start(other)));
+    const full = new Database(join(dataDir, "journal.db"));
+    full.exec("CREATE TRIGGER full BEFORE INSERT ON command BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    full.close();
+    engine.calls.length = 0;
+    assert.equal(reasonOf(await session.result(session.command(start(one)))), "STORAGE_UNAVAILABLE");
+    assert.deepEqual(engine.calls, []);
+    assert.equal(session.all("acceptances").length, 1);
   });
 
   it("C36 a journal that cannot be written fails the command before the engine is asked, and reads go on", async () => {
@@ -286,6 +376,11 @@ describe("the executor of an agent", () => {
     const right = { expectedImageDigest: seen.imageId ?? "", expectedState: ContainerState.CREATED };
     assert.equal(
       (await session.result(session.command(start(one), { preconditions: right }))).end.case,
+      "outcome",
+    );
+    const some = { expectedImageDigest: seen.imageId ?? "" };
+    assert.equal(
+      (await session.result(session.command(start(one), { preconditions: some }))).end.case,
       "outcome",
     );
   });

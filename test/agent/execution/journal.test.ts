@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rm, stat, writeFile } from "node:fs/promises";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -109,6 +109,25 @@ describe("the journal of an agent", () => {
     journal.close();
   });
 
+  it("C40 a write whose transaction fails is not settled as one that was committed", async () => {
+    const journal = await open();
+    await journal.accept(command("a"));
+    const { transaction } = JournalDatabase.prototype;
+    JournalDatabase.prototype.transaction = () => {
+      throw new Error("no room");
+    };
+    try {
+      await assert.rejects(journal.accept(command("b")), {
+        reason: "STORAGE_UNAVAILABLE",
+        message: /no room/,
+      });
+    } finally {
+      JournalDatabase.prototype.transaction = transaction;
+    }
+    await journal.accept(command("c"));
+    journal.close();
+  });
+
   it("C18 an acknowledgement empties a result but not that of a later attempt", async () => {
     const journal = await open();
     await journal.accept(command("a"));
@@ -168,6 +187,21 @@ describe("the journal of an agent", () => {
     journal.close();
   });
 
+  it("C33 forgets the oldest of too many acknowledged commands", () => {
+    const database = new JournalDatabase(join(dataDir, "journal.db"), new Uint8Array(16));
+    for (const [time, id] of ["old", "held", "middle", "new"].entries()) {
+      database.accept({ ...command(id), time });
+      database.finish(id, bytes("r"), false, time);
+      if (id !== "held") database.acknowledge(id, time);
+    }
+    database.prune(0, 2);
+    assert.deepEqual(
+      ["old", "held", "middle", "new"].filter((id) => database.find(id) === undefined),
+      ["old"],
+    );
+    database.close();
+  });
+
   it("C41 has another id after it was lost, and the same one as long as it was never made", async () => {
     const empty = await open();
     empty.close();
@@ -179,6 +213,20 @@ describe("the journal of an agent", () => {
     await rm(join(dataDir, "journal.db"));
     const lost = await open();
     assert.notDeepEqual(lost.id, again.id);
+    lost.close();
+  });
+
+  it("C41 has another id after it was lost, also when its spare id was left behind by a crash", async () => {
+    const first = await open();
+    const spare = await readFile(join(dataDir, "journal-id"));
+    await first.accept(command("a"));
+    first.close();
+    await turn();
+    await writeFile(join(dataDir, "journal-id"), spare);
+    (await open()).close();
+    await rm(join(dataDir, "journal.db"));
+    const lost = await open();
+    assert.notDeepEqual(lost.id, first.id);
     lost.close();
   });
 

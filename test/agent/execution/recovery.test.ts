@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import { Journal } from "../../../src/agent/execution/journal.ts";
+import type { OperationRooms } from "../../../src/agent/execution/operations/operation-context.ts";
+import { settle } from "../../../src/agent/execution/operations/settle.ts";
 import { protectedLabel } from "../../../src/agent/execution/self-protection.ts";
+import { RestartContainerSchema } from "../../../src/gen/fairlead/agent/v1/container_operations_pb.js";
 import { OperationSchema } from "../../../src/gen/fairlead/agent/v1/operation_pb.js";
 import {
   RestartPolicy_Mode,
@@ -96,6 +99,43 @@ describe("what an agent makes of commands that an earlier process left", () => {
       ownContainerId: own,
     });
     assert.deepEqual(ends, ["outcome"]);
+  });
+
+  it("C27 what was begun is done when the container is as it was to be, and else nobody knows", async () => {
+    await engine.createContainer("created", sleepingSpec(), neverAborted);
+    await paused("paused");
+    await paused("runs");
+    await engine.unpauseContainer("runs", neverAborted);
+    const done: Operation[] = [
+      { case: "startContainer", value: { container: "runs" } },
+      { case: "stopContainer", value: { container: "created" } },
+      { case: "unpauseContainer", value: { container: "runs" } },
+      { case: "removeContainer", value: { container: "none" } },
+      pause("paused"),
+      rename("runs", "runs"),
+    ];
+    const unknown: Operation[] = [
+      { case: "startContainer", value: { container: "created" } },
+      { case: "stopContainer", value: { container: "runs" } },
+      { case: "stopContainer", value: { container: "none" } },
+      { case: "unpauseContainer", value: { container: "paused" } },
+      { case: "removeContainer", value: { container: "runs" } },
+      { case: "restartContainer", value: { container: "runs" } },
+      pause("runs"),
+      rename("runs", "another"),
+    ];
+    const ends = await endsOf([...done, ...unknown]);
+    assert.deepEqual(ends, [...done.map(() => "outcome"), ...unknown.map(() => "OUTCOME_UNKNOWN")]);
+    assert.deepEqual(asked, []);
+  });
+
+  it("C27 what no look can tell is unknown at once, also while the engine cannot be asked", async () => {
+    const rooms = { engine: { getContainer: () => Promise.reject(new Error("not there")) } };
+    const value = create(RestartContainerSchema, { container: "web" });
+    await assert.rejects(
+      settle({ case: "restartContainer", value }, "web", rooms as unknown as OperationRooms, neverAborted),
+      { reason: "OUTCOME_UNKNOWN" },
+    );
   });
 
   it("C27 an update that was begun is done when all of its limits are in force, and else nobody knows", async () => {

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { reasonTraits } from "../../../src/domain/errors.ts";
 import { CircuitState } from "../../../src/gen/fairlead/host/v1/host_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
+import { defaultCircuitSettings } from "../../../src/resilience/circuit-breaker.ts";
+import { systemClock } from "../../../src/resilience/clock.ts";
 import { defaultRetrySettings } from "../../../src/resilience/retry-schedule.ts";
 import { type TestControlPlane, testControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, inspectWeb, rejection, stopWeb } from "../../support/dispatching.ts";
@@ -12,14 +15,15 @@ async function fail(
   fleet: TestControlPlane,
   agent: RawAgent,
   reason: "ENGINE_UNAVAILABLE" | "CONFLICT",
+  operation = inspectWeb,
 ): Promise<void> {
-  const call = dispatchTo(fleet, agent, inspectWeb);
+  const call = dispatchTo(fleet, agent, operation);
   agent.fail(await agent.command(), reason, "no");
   await rejection(call, reason);
 }
 
-async function succeed(fleet: TestControlPlane, agent: RawAgent): Promise<void> {
-  const call = dispatchTo(fleet, agent, inspectWeb);
+async function succeed(fleet: TestControlPlane, agent: RawAgent, operation = inspectWeb): Promise<void> {
+  const call = dispatchTo(fleet, agent, operation);
   agent.succeed(await agent.command());
   await call;
 }
@@ -38,11 +42,77 @@ describe("circuits", () => {
     assert.equal(hosts[0]?.circuitState, CircuitState.OPEN);
   });
 
+  it("C19 changes open the circuit and close it as reads do", async () => {
+    let aheadMs = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs };
+    await using fleet = await testControlPlane({ clock, dispatch: { retry: once } });
+    const agent = await fleet.enrolled();
+    const { dispatcher } = fleet.controlPlane;
+    for (let failures = 0; failures < 5; failures += 1) {
+      assert.equal(dispatcher.circuitState(agent.identity.agentId), "closed");
+      await fail(fleet, agent, "ENGINE_UNAVAILABLE", stopWeb);
+    }
+    await rejection(dispatchTo(fleet, agent, stopWeb), "CIRCUIT_OPEN");
+    aheadMs = 30_000;
+    await succeed(fleet, agent, stopWeb);
+    assert.equal(dispatcher.circuitState(agent.identity.agentId), "half-open");
+    await succeed(fleet, agent, stopWeb);
+    assert.equal(dispatcher.circuitState(agent.identity.agentId), "closed");
+  });
+
+  for (const [what, operation] of [
+    ["read", inspectWeb],
+    ["change", stopWeb],
+  ] as const) {
+    it(`C19 each attempt of a ${what} counts, and none is made any more once the circuit is open`, async () => {
+      const circuit = { ...defaultCircuitSettings, failures: 2 };
+      const retry = { ...defaultRetrySettings, initialDelayMs: 10 };
+      await using fleet = await testControlPlane({ dispatch: { retry, circuit } });
+      const agent = await fleet.enrolled();
+      const call = dispatchTo(fleet, agent, operation);
+      agent.fail(await agent.command(), "ENGINE_UNAVAILABLE", "no");
+      agent.fail(await agent.command(), "ENGINE_UNAVAILABLE", "no");
+      await assert.rejects(call);
+      assert.equal(agent.frames.flatMap((frame) => frame.commands).length, 2);
+      assert.equal(fleet.controlPlane.dispatcher.circuitState(agent.identity.agentId), "open");
+    });
+  }
+
   it("C20 what the engine says of a request never counts", async () => {
     await using fleet = await testControlPlane({ dispatch: { retry: once } });
     const agent = await fleet.enrolled();
     for (let failures = 0; failures < 8; failures += 1) await fail(fleet, agent, "CONFLICT");
     assert.equal(fleet.controlPlane.dispatcher.circuitState(agent.identity.agentId), "closed");
+  });
+
+  for (const [what, operation] of [
+    ["read", inspectWeb],
+    ["change", stopWeb],
+  ] as const) {
+    it(`C20 an agent that has too much to do for a ${what} counts for nothing, however often it is asked`, async () => {
+      const circuit = { ...defaultCircuitSettings, failures: 1 };
+      const retry = { ...defaultRetrySettings, initialDelayMs: 10 };
+      await using fleet = await testControlPlane({ dispatch: { retry, circuit } });
+      const agent = await fleet.enrolled();
+      const call = dispatchTo(fleet, agent, operation);
+      for (const _attempt of [1, 2, 3]) agent.fail(await agent.command(), "AGENT_BUSY", "later");
+      await rejection(call, "AGENT_BUSY");
+      assert.equal(fleet.controlPlane.dispatcher.circuitState(agent.identity.agentId), "closed");
+    });
+  }
+
+  it("C20 of all reasons only those that tell of the way to the engine count", () => {
+    const counting = Object.entries(reasonTraits).flatMap(([reason, { infrastructure }]) =>
+      infrastructure ? [reason] : [],
+    );
+    assert.deepEqual(counting.toSorted(), [
+      "AGENT_DISCONNECTED",
+      "DEADLINE_EXCEEDED",
+      "ENGINE_UNAVAILABLE",
+      "OUTCOME_UNKNOWN",
+      "SESSION_LOST",
+      "STREAM_NOT_OPENED",
+    ]);
   });
 
   it("C21 while half-open, 20 concurrent calls let exactly one through, and two successes close", async () => {
@@ -64,7 +134,10 @@ describe("circuits", () => {
     await using fleet = await testControlPlane({ dispatch: { retry: once } });
     const [bad, good] = [await fleet.enrolled(), await fleet.enrolled()];
     const { dispatcher } = fleet.controlPlane;
-    for (let failures = 0; failures < 5; failures += 1) await fail(fleet, bad, "ENGINE_UNAVAILABLE");
+    for (let failures = 0; failures < 4; failures += 1) await fail(fleet, bad, "ENGINE_UNAVAILABLE");
+    await fail(fleet, good, "ENGINE_UNAVAILABLE");
+    assert.equal(dispatcher.circuitState(bad.identity.agentId), "closed");
+    await fail(fleet, bad, "ENGINE_UNAVAILABLE");
     await succeed(fleet, good);
     assert.equal(dispatcher.circuitState(bad.identity.agentId), "open");
     await fleet.client(HostService).deleteHost({ host: bad.welcome?.hostName ?? "" });

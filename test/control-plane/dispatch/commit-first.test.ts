@@ -180,6 +180,19 @@ describe("what is written down before it is sent", () => {
     assert.equal(session.commands[0]?.sessionEpoch, 2);
   });
 
+  it("C08 of two ends that come before the first is written, the first is written, and nothing else", async () => {
+    const { call, session, commandId } = await accepted();
+    closeGate();
+    const failure = { case: "failure", value: { reason: "CONFLICT", message: "first" } } as const;
+    dispatcher.ended(session, create(CommandResultSchema, { commandId, attempt: 1, end: failure }));
+    const success = { case: "outcome", value: { changed: true } } as const;
+    dispatcher.ended(session, create(CommandResultSchema, { commandId, attempt: 1, end: success }));
+    openGate();
+    await assert.rejects(call, /first/);
+    assert.deepEqual(written, ["DISPATCHED", "FAILED"]);
+    assert.equal((await dispatcher.find(commandId)).state, "FAILED");
+  });
+
   it("C35 C38 an acceptance is written with the end that follows it, not by itself", async () => {
     const { call, session, commandId } = await accepted();
     const end = { case: "outcome", value: { changed: true } } as const;
@@ -204,6 +217,13 @@ describe("what is written down before it is sent", () => {
     await dispatcher.cancel(commandId, 1, neverAborted);
     dispatcher.close();
     assert.deepEqual(written, ["DISPATCHED", "ACCEPTED", "ACCEPTED"]);
+  });
+
+  it("C35 an acceptance that was written with the next step is not written by itself", async () => {
+    const { commandId } = await accepted();
+    await dispatcher.cancel(commandId, 1, neverAborted);
+    dispatcher.close();
+    assert.deepEqual(written, ["DISPATCHED", "ACCEPTED"]);
   });
 
   it("C26 an acceptance that waits to be written is written when the control plane goes", async () => {

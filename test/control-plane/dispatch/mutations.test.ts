@@ -41,6 +41,7 @@ describe("commands that change something", () => {
     const times = [command.createTime, command.dispatchTime, command.acceptTime, command.endTime].map(
       (time) => Number(time?.seconds) * 1e9 + Number(time?.nanos),
     );
+    assert.ok(times.every((time) => time > 0));
     assert.deepEqual(
       times,
       times.toSorted((one, other) => one - other),
@@ -149,6 +150,7 @@ describe("commands that change something", () => {
     const sent = await agent.command();
     agent.close();
     const back = await fleet.returned(agent, { heldResultCommandIds: [sent.commandId] });
+    assert.deepEqual(back.welcome?.acknowledgedCommandIds, []);
     back.succeed(sent, true);
     assert.equal((await call).outcome?.changed, true);
     await back.frame((frame) => frame.acknowledgedCommandIds.includes(sent.commandId));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
+import { systemClock } from "../../../src/resilience/clock.ts";
 import { eventually, type TestControlPlane, testControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, inspectWeb, rejection, stopWeb } from "../../support/dispatching.ts";
 import type { RawAgent } from "../../support/raw-agent.ts";
@@ -31,6 +32,20 @@ describe("commands for an agent that is away", () => {
       assert.equal((await call).outcome?.changed, true);
     });
 
+    it(`C30 WAIT: a ${what} has only the time that is left when the agent comes`, async () => {
+      let aheadMs = 0;
+      const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs };
+      await using fleet = await testControlPlane({ clock });
+      const agent = await gone(fleet);
+      const call = dispatchTo(fleet, agent, operation, { whenOffline: "wait", timeoutMs: 60_000 });
+      aheadMs = 20_000;
+      const back = await fleet.returned(agent);
+      const command = await back.command();
+      assert.ok(Number(command.timeout?.seconds) <= 40, `${command.timeout?.seconds}`);
+      back.succeed(command);
+      await call;
+    });
+
     it(`C30 WAIT: a ${what} fails with AGENT_OFFLINE when the agent has not come in time`, async () => {
       await using fleet = await testControlPlane();
       const agent = await gone(fleet);
@@ -47,7 +62,10 @@ describe("commands for an agent that is away", () => {
     const agent = await gone(fleet);
     const { commandId, outcome } = await dispatchTo(fleet, agent, stopWeb, { whenOffline: "queue" });
     assert.equal(outcome, undefined);
-    assert.equal(await stateOf(fleet, commandId), CommandState.PENDING);
+    const { command: queued } = await fleet.client(CommandService).getCommand({ id: commandId });
+    assert.equal(queued?.state, CommandState.PENDING);
+    const day = 24n * 60n * 60n;
+    assert.equal((queued.expireTime?.seconds ?? 0n) - (queued.createTime?.seconds ?? 0n), day);
     const back = await fleet.returned(agent);
     const command = await back.command();
     assert.deepEqual([command.commandId, command.attempt], [commandId, 1]);
@@ -82,6 +100,15 @@ describe("commands for an agent that is away", () => {
       back.frames.flatMap((frame) => frame.commands),
       [],
     );
+  });
+
+  it("C30 QUEUE: a command expires also when the control plane was started again meanwhile", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await gone(fleet);
+    const expireTime = Date.now() + 400;
+    const { commandId } = await dispatchTo(fleet, agent, stopWeb, { whenOffline: "queue", expireTime });
+    await fleet.restart();
+    await eventually(async () => (await stateOf(fleet, commandId)) === CommandState.EXPIRED, "expired");
   });
 
   it("C30 QUEUE with an agent that is there returns at once as well, and the end is there later", async () => {

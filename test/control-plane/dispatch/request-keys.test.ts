@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
-import { testControlPlane } from "../../support/control-plane-harness.ts";
+import { eventually, testControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, rejection, stopWeb } from "../../support/dispatching.ts";
 
 const keyed = { requestId: "deploy-7", requestDigest: Buffer.from("the request") };
@@ -40,6 +40,18 @@ describe("callers' keys", () => {
     await fleet.restart();
     const again = await rejection(dispatchTo(fleet, agent, stopWeb, keyed), "CONFLICT");
     assert.deepEqual([again.message, again.metadata], [first.message, first.metadata]);
+  });
+
+  it("C25 a key whose request never became a command is free", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    agent.close();
+    await eventually(() => !fleet.controlPlane.sessions.isOnline(agent.identity.agentId), "offline");
+    await rejection(dispatchTo(fleet, agent, stopWeb, keyed), "AGENT_OFFLINE");
+    const back = await fleet.returned(agent);
+    const call = dispatchTo(fleet, back, stopWeb, keyed);
+    back.succeed(await back.command(), true);
+    assert.equal((await call).outcome?.changed, true);
   });
 
   it("C25 keys of different callers have nothing to do with each other", async () => {

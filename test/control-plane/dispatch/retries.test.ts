@@ -116,6 +116,25 @@ describe("retries", () => {
     assert.ok((waits[0] ?? 0) >= 59 && (waits[1] ?? 0) >= 119, waits.join());
   });
 
+  it("C15 a read waits between its attempts as the policy says", async () => {
+    await using fleet = await testControlPlane({
+      random: () => 0.5,
+      dispatch: { retry: { ...defaultRetrySettings, initialDelayMs: 60 } },
+    });
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, inspectWeb);
+    const cameAt: number[] = [];
+    for (const _attempt of [1, 2, 3]) {
+      const command = await agent.command();
+      cameAt.push(performance.now());
+      agent.fail(command, "ENGINE_UNAVAILABLE", "no engine there");
+    }
+    await rejection(call, "ENGINE_UNAVAILABLE");
+    const [first = 0, second = 0, third = 0] = cameAt;
+    // Never shorter than the policy; how much longer depends on the machine.
+    assert.ok(second - first >= 59 && third - second >= 119, cameAt.join());
+  });
+
   it("C26 a retry that was due when the control plane died goes on when the agent tells its result again", async () => {
     await using fleet = await testControlPlane({
       dispatch: { retry: { ...defaultRetrySettings, initialDelayMs: 300 } },
