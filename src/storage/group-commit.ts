@@ -15,7 +15,7 @@ export interface GroupCommitOptions<Item, Result> {
 /**
  * Gathers what is to be written until the turn of the event loop ends, and writes it in one go: one fsync for all.
  * Groups are written one after the other, in the order of the calls. A group that fails because of what is in it is
- * halved until the odd item stands alone. Every promise of `add` settles. What is only read can be gathered likewise: one statement for all.
+ * halved until the odd item stands alone. Every promise of `add` settles.
  */
 export class GroupCommit<Item, Result> {
   readonly #options: GroupCommitOptions<Item, Result>;

@@ -24,7 +24,7 @@ export const hostRows = new RowWriter<HostRow, HostRow>({
   upsert: { key: "id", change: ["facts"] },
 });
 
-/** Writes agents; those that are there get what is known of their new session. */
+/** Writes new agents. */
 export const agentRows = new RowWriter<AgentValues, AgentRow>({
   entity: AgentEntity,
   properties: [
@@ -41,10 +41,6 @@ export const agentRows = new RowWriter<AgentValues, AgentRow>({
     "tokenId",
     "enrolTime",
   ],
-  upsert: {
-    key: "id",
-    change: ["version", "sessionEpoch", "online", "connectTime", "lastSeenTime", "instanceId", "journalId"],
-  },
 });
 
 /** The hosts whose agents match, by name, then id. */
@@ -60,16 +56,6 @@ export async function findHosts(
     ...(limit === undefined ? {} : { limit }),
   });
   return rows.map(hostFromRow);
-}
-
-/** The host of each of these agents, in their order; undefined for one that is not there. */
-export async function findAgents(
-  em: EntityManager,
-  ids: readonly string[],
-): Promise<(HostRecord | undefined)[]> {
-  const hosts = await findHosts(em, { id: { $in: [...new Set(ids)] } });
-  const byAgent = new Map(hosts.map((host) => [host.agentId, host]));
-  return ids.map((id) => byAgent.get(id));
 }
 
 /** What an agent's row says of a host. */

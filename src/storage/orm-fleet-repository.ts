@@ -5,7 +5,8 @@ import { EnrolmentRefused } from "./enrolment-refused.ts";
 import { AgentEntity } from "./entities/agent.ts";
 import { HostEntity } from "./entities/host.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { findAgents, findHosts } from "./host-rows.ts";
+import { findAgent } from "./agent-rows.ts";
+import { findHosts } from "./host-rows.ts";
 import { canBeStored } from "./lookup.ts";
 import { keepFact, type ToldFact } from "./keep-fact.ts";
 import type {
@@ -35,23 +36,15 @@ import { updateHost } from "./update-host.ts";
 /** Sessions in one transaction at most. */
 const maxSessions = 512;
 
-/** No id is longer. Whoever claims a longer one is not to swell the statement that looks for others' as well. */
-const maxIdLength = 36;
-
-/** The `FleetRepository` of a database. Agents that come back in one tick are read together, and their sessions written together. */
+/** The `FleetRepository` of a database. Sessions that begin or end in one tick are written together. */
 export class OrmFleetRepository implements FleetRepository {
   readonly #database: Database;
-  readonly #returning: GroupCommit<string, HostRecord | undefined>;
   readonly #begun: GroupCommit<BegunSession, HostRecord | undefined>;
   readonly #ended: GroupCommit<EndedSession, boolean>;
 
   constructor(database: Database) {
     this.#database = database;
     const group = { mayBeOneItem: (error: unknown) => !isUnavailable(error), maxItems: maxSessions };
-    this.#returning = new GroupCommit({
-      ...group,
-      write: (ids) => database.read((em) => findAgents(em, ids)),
-    });
     this.#begun = new GroupCommit({
       ...group,
       write: (begun) => database.transact((transaction) => writeBegunSessions(transaction, begun)),
@@ -75,8 +68,7 @@ export class OrmFleetRepository implements FleetRepository {
   }
 
   async agent(agentId: string): Promise<HostRecord | undefined> {
-    const mayExist = agentId.length <= maxIdLength && canBeStored(agentId);
-    return mayExist ? this.#returning.add(agentId) : undefined;
+    return canBeStored(agentId) ? this.#database.read((em) => findAgent(em, agentId)) : undefined;
   }
 
   async beginSession(

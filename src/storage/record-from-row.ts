@@ -1,12 +1,12 @@
-import type { Loaded } from "@mikro-orm/core";
 import type { AgentRow } from "./entities/agent.ts";
 import type { ApiKeyRow } from "./entities/api-key.ts";
 import type { CommandRow } from "./entities/command.ts";
+import type { HostRow } from "./entities/host.ts";
 import type { RegistrationTokenRow } from "./entities/registration-token.ts";
 import type { ApiKeyRecord, CommandRecord, HostRecord, TokenRecord } from "./records.ts";
 
 /** A host from its agent's row, with the host's row loaded. */
-export function hostFromRow(row: Loaded<AgentRow, "host">): HostRecord {
+export function hostFromRow(row: Omit<AgentRow, "host"> & { readonly host: HostRow }): HostRecord {
   const { host } = row;
   return {
     id: host.id,

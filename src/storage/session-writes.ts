@@ -1,6 +1,6 @@
-import { AgentEntity } from "./entities/agent.ts";
+import { agentColumns, hostById, hostFrom } from "./agent-rows.ts";
+import { BoundStatement } from "./bound-statement.ts";
 import type { Transaction } from "./database.ts";
-import { agentRows, agentValuesFrom, findHosts, hostRows } from "./host-rows.ts";
 import type { HostRecord } from "./records.ts";
 import type { SessionStart } from "./fleet-repository.ts";
 
@@ -17,27 +17,61 @@ export interface EndedSession {
   readonly now: number;
 }
 
+const begin = new BoundStatement((kysely) =>
+  kysely
+    .updateTable("agent")
+    .set(({ eb }) => ({
+      version: "",
+      session_epoch: eb
+        .case()
+        .when("session_epoch", "<", 0)
+        .then(eb.val(0))
+        .else(eb("session_epoch", "+", eb.lit(1)))
+        .end(),
+      online: eb.lit(1),
+      connect_time: 0,
+      last_seen_time: 0,
+      instance_id: "",
+      journal_id: "",
+    }))
+    .where("id", "=", "")
+    .returning(agentColumns),
+);
+
+const keepFacts = new BoundStatement((kysely) =>
+  kysely.updateTable("host").set({ facts: "" }).where("id", "=", ""),
+);
+
+const end = new BoundStatement((kysely) =>
+  kysely
+    .updateTable("agent")
+    .set(({ eb }) => ({ online: eb.lit(0), last_seen_time: 0 }))
+    .where("id", "=", "")
+    .where("session_epoch", "=", 0)
+    .where(({ eb }) => eb("online", "=", eb.lit(1))),
+);
+
 /** Gives each agent its next epoch; the host as it is then, or undefined where there is no such agent. */
 export async function writeBegunSessions(
   { em }: Transaction,
   begun: readonly BegunSession[],
 ): Promise<(HostRecord | undefined)[]> {
-  const among = { id: { $in: [...new Set(begun.map(({ agentId }) => agentId))] } };
-  // First of all something is written, so that no other process can come between reading and writing.
-  await em.nativeUpdate(AgentEntity, among, { online: true });
-  const hosts = new Map((await findHosts(em, among)).map((host) => [host.agentId, host]));
-  const results = begun.map(({ agentId, start }) => {
-    const host = hosts.get(agentId);
-    if (host === undefined) {
-      return undefined;
-    }
-    const next = withSession(host, start);
-    hosts.set(agentId, next);
-    return next;
+  const [begins, hosts, factsOf] = [
+    await begin.prepare(em),
+    await hostById.prepare(em),
+    await keepFacts.prepare(em),
+  ];
+  return begun.map(({ agentId, start }) => {
+    const { agentVersion, minEpoch = 0, now, instanceId, journalId } = start;
+    // First of all something is written, so that no other process can come between reading and writing.
+    const agent = begins.get([agentVersion, minEpoch, minEpoch, now, now, instanceId, journalId, agentId]);
+    const host = agent && hosts.get([agent.hostId]);
+    if (agent === undefined || host === undefined) return undefined;
+    const facts = JSON.stringify(start.facts);
+    // Hardly ever is anything new.
+    if (facts !== host.facts) factsOf.run([facts, host.id]);
+    return hostFrom(agent, { ...host, facts });
   });
-  await hostRows.write(em, [...hosts.values()]);
-  await agentRows.write(em, [...hosts.values()].map(agentValuesFrom));
-  return results;
 }
 
 /** Marks those agents offline whose epoch is still the given one; tells for each whether it was. */
@@ -45,25 +79,6 @@ export async function writeEndedSessions(
   { em }: Transaction,
   ended: readonly EndedSession[],
 ): Promise<boolean[]> {
-  const results: boolean[] = [];
-  for (const { agentId, epoch, now } of ended) {
-    const current = { id: agentId, sessionEpoch: epoch, online: true };
-    const count = await em.nativeUpdate(AgentEntity, current, { online: false, lastSeenTime: now });
-    results.push(count > 0);
-  }
-  return results;
-}
-
-function withSession(host: HostRecord, start: SessionStart): HostRecord {
-  return {
-    ...host,
-    facts: start.facts,
-    agentVersion: start.agentVersion,
-    sessionEpoch: Math.max(host.sessionEpoch + 1, start.minEpoch ?? 0),
-    online: true,
-    connectTime: start.now,
-    lastSeenTime: start.now,
-    instanceId: start.instanceId,
-    journalId: start.journalId,
-  };
+  const ends = await end.prepare(em);
+  return ended.map(({ agentId, epoch, now }) => ends.run([now, agentId, epoch]).changes > 0);
 }

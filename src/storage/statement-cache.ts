@@ -1,12 +1,17 @@
 /** What a database of better-sqlite3 has that matters here. */
 export interface PreparingDatabase {
-  prepare(sql: string): PreparedStatement;
+  prepare<Row = unknown>(sql: string): PreparedStatement<Row>;
 }
 
 /** A statement that can be executed again and again. */
-export interface PreparedStatement {
-  /** Executes it with these parameters, in their order. Throws what SQLite throws. */
-  run(parameters: readonly unknown[]): { readonly lastInsertRowid: number | bigint };
+export interface PreparedStatement<Row = unknown> {
+  /** Executes it with these parameters, in their order, and tells how many rows it changed. Throws what SQLite throws. */
+  run(parameters: readonly unknown[]): {
+    readonly changes: number;
+    readonly lastInsertRowid: number | bigint;
+  };
+  /** Executes it likewise, and gives the first row that it returns. */
+  get(parameters: readonly unknown[]): Row | undefined;
 }
 
 /** Enough for every statement that the repositories make, in all their numbers of rows. */
@@ -18,11 +23,11 @@ const maxStatements = 256;
  */
 export function cacheStatements(database: PreparingDatabase): void {
   const prepare = database.prepare.bind(database);
-  const statements = new Map<string, PreparedStatement>();
+  const statements = new Map<string, PreparedStatement<never>>();
   database.prepare = (sql) => {
     const known = statements.get(sql);
     if (known !== undefined) return known;
-    const statement = prepare(sql);
+    const statement = prepare<never>(sql);
     // The oldest goes first: what is used all the time is soon back.
     const [oldest] = statements.keys();
     if (statements.size >= maxStatements && oldest !== undefined) statements.delete(oldest);

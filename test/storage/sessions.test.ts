@@ -93,8 +93,8 @@ describe("sessions in the database", () => {
     );
   });
 
-  it("S06 agents that are looked up in one tick are each found by their own id, and one that is unknown is not", async () => {
-    const count = 520;
+  it("S06 agents that are looked up at once are each found by their own id, and what is no id of one is not", async () => {
+    const count = 20;
     for (let i = 0; i < count; i += 1) await storage.fleet.enrol(enrolment("many", `${i}`));
     const strange = ["agent-x", "", "agent-1\0", "agent-1' or '1'='1", "agent-1".padEnd(40)];
     const asked = [...Array.from({ length: count }, (_, i) => `agent-${i}`), ...strange, "agent-1"];
