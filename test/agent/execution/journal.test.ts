@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
@@ -209,7 +210,7 @@ describe("the journal of an agent", () => {
     assert.deepEqual(again.id, empty.id);
     await again.accept(command("a"));
     again.close();
-    await turn();
+    while (existsSync(join(dataDir, "journal-id"))) await turn();
     await rm(join(dataDir, "journal.db"));
     const lost = await open();
     assert.notDeepEqual(lost.id, again.id);
@@ -221,7 +222,7 @@ describe("the journal of an agent", () => {
     const spare = await readFile(join(dataDir, "journal-id"));
     await first.accept(command("a"));
     first.close();
-    await turn();
+    while (existsSync(join(dataDir, "journal-id"))) await turn();
     await writeFile(join(dataDir, "journal-id"), spare);
     (await open()).close();
     await rm(join(dataDir, "journal.db"));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { newId } from "../../../src/domain/ids.ts";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
@@ -162,6 +163,49 @@ describe("commands for an agent that is away", () => {
     });
     assert.equal((await cancelling).command?.state, CommandState.CANCELLED);
     await rejection(call, "CANCELLED");
+  });
+
+  it("C31 a cancelled command that a full list of the hello may have left out is asked about again", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const { commandId } = await agent.command();
+    agent.close();
+    await eventually(() => !fleet.controlPlane.sessions.isOnline(agent.identity.agentId), "offline");
+    await fleet.client(CommandService).cancelCommand({ id: commandId, timeout: { seconds: 0n, nanos: 0 } });
+    const others = Array.from({ length: 350 }, () => newId());
+    const back = await fleet.returned(agent, { runningCommandIds: others });
+    const again = await back.command();
+    await back.frame((frame) => frame.cancelledCommandIds.includes(commandId));
+    back.succeed(again, true);
+    await call;
+  });
+
+  it("C31 a command that had begun when it was cancelled is FAILED, because it may have done something", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const { commandId, attempt } = await agent.command();
+    agent.result({
+      commandId,
+      attempt,
+      startedTime: { seconds: 1_700_000_000n, nanos: 0 },
+      end: { case: "failure", value: { reason: "CANCELLED", message: "broken off" } },
+    });
+    await rejection(call, "CANCELLED");
+    assert.equal(await stateOf(fleet, commandId), CommandState.FAILED);
+  });
+
+  it("C31 a cancelled command is not tried again, although a retry could help", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const sent = await agent.command();
+    const cancelling = fleet.client(CommandService).cancelCommand({ id: sent.commandId });
+    await agent.frame((frame) => frame.cancelledCommandIds.includes(sent.commandId));
+    agent.fail(sent, "ENGINE_UNAVAILABLE", "no engine there");
+    assert.equal((await cancelling).command?.state, CommandState.FAILED);
+    await rejection(call, "ENGINE_UNAVAILABLE");
   });
 
   it("C31 a cancelled command that never arrived is not sent again; one that did is asked about again", async () => {

@@ -62,6 +62,9 @@ describe("provesKey", () => {
     for (const length of [0, 31, 33]) {
       assert.equal(await provesKey({ ...good, publicKey: randomBytes(length) }), false);
     }
+    // The right key with something behind it, which a parser of keys might overlook.
+    const longer = Buffer.concat([good.publicKey, Buffer.of(0)]);
+    assert.equal(await provesKey({ ...good, publicKey: longer }), false);
     for (const length of [0, 63, 65]) {
       assert.equal(await provesKey({ ...good, signature: randomBytes(length) }), false);
     }

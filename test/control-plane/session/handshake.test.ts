@@ -191,6 +191,7 @@ describe("handshake", () => {
       { ...error.metadata },
       { protocol_version: "9", min_protocol_version: "1", max_protocol_version: "1" },
     );
+    await rejection(plane.stream().register(token, { protocolVersion: 0 }), "PROTOCOL_UNSUPPORTED");
     const agent = plane.stream();
     const welcome = await agent.register(token);
     assert.equal(welcome.sessionEpoch, 1);
