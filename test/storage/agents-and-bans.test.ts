@@ -33,6 +33,17 @@ describe("agents and bans in the database", () => {
     assert.partialDeepStrictEqual({ ...(await again(now + dayMs)) }, { kind: "refused", cause: "EXPIRED" });
   });
 
+  it("E01 the key that used a token of many days is answered again as long as the token lives", async () => {
+    await storage.tokens.create({ ...tokenRecord("long"), expireTime: now + 5 * dayMs }, []);
+    await storage.fleet.enrol(enrolment("long", "a"));
+    const again = await storage.fleet.enrol({
+      ...enrolment("long", "a"),
+      now: now + 4 * dayMs,
+      agent: { id: "other", publicKey: hashOf("key-a") },
+    });
+    assert.equal(again.kind === "enrolled" && again.manner, "repeated");
+  });
+
   it("E15 a key is changed only from the one that the agent has", async () => {
     await storage.tokens.create(tokenRecord("once"), []);
     await storage.fleet.enrol(enrolment("once", "a"));

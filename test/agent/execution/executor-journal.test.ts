@@ -148,6 +148,31 @@ describe("the executor of an agent and its journal", () => {
     }
   });
 
+  it("S04 a command whose session was taken over while it was written down never begins, and says so truthfully", async () => {
+    plane = await harness.controlPlane({
+      welcome: (_hello, number) => (number === 1 ? {} : { sessionEpoch: session.epoch + 2 }),
+    });
+    await begin();
+    const gate = Promise.withResolvers<void>();
+    const { accept } = Journal.prototype;
+    Journal.prototype.accept = async function (...parameters) {
+      await gate.promise;
+      await accept.apply(this, parameters);
+    };
+    try {
+      const id = session.command(start(one));
+      await session.result(session.command(inspect(other)));
+      session.fail(new FleetError("SESSION_SUPERSEDED", "another one took over"));
+      const next = await plane.session(2);
+      gate.resolve();
+      const result = await next.result(id);
+      assert.deepEqual([reasonOf(result), result.startedTime], ["SESSION_LOST", undefined]);
+      assert.deepEqual(engine.calls, [`inspect ${other}`]);
+    } finally {
+      Journal.prototype.accept = accept;
+    }
+  });
+
   it("C36 a journal that can be read and not be written fails the command before the engine is asked", async () => {
     await begin();
     await session.result(session.command(start(other)));

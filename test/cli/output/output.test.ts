@@ -26,6 +26,14 @@ describe("what the command line prints", () => {
     );
   });
 
+  it("V03 every character that a terminal may obey, or that makes one name look like another, is escaped", () => {
+    const obeyed = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Surrogate}\uFEFF]/u;
+    for (let code = 0; code <= 0xffff; code += 1) {
+      const character = String.fromCharCode(code);
+      assert.equal(escapeText(character) !== character, obeyed.test(character), code.toString(16));
+    }
+  });
+
   it("V03 JSON is fit for a terminal too, and means the same", () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {

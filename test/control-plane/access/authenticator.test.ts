@@ -3,10 +3,12 @@ import { Authenticator, maxFailuresEach } from "../../../src/control-plane/acces
 import { ApiKeys } from "../../../src/control-plane/access/api-keys.ts";
 import { Expiries } from "../../../src/control-plane/access/credential.ts";
 import { KeyUses } from "../../../src/control-plane/access/key-uses.ts";
+import { keySecretHash, newKeySecret } from "../../../src/control-plane/access/key-secret.ts";
 import { KeyVerifier } from "../../../src/control-plane/access/key-verifier.ts";
 import type { EventDraft } from "../../../src/control-plane/events/event-log.ts";
 import { newId } from "../../../src/domain/ids.ts";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
+import type { ApiKeyRecord } from "../../../src/storage/records.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
 import { silentLogger } from "../../support/silent-logger.ts";
 import { TemporaryStorage } from "../../storage/temporary-storage.ts";
@@ -36,6 +38,36 @@ function counting(storage: Storage) {
   };
   return { counts, keys };
 }
+
+describe("the verifier of keys", () => {
+  it("V04 a key that is revoked while it is looked up is refused, although what was read is of before that", async () => {
+    const clock = new ManualClock();
+    const secret = newKeySecret();
+    const record: ApiKeyRecord = {
+      id: "key-1",
+      name: "ci",
+      description: "",
+      role: "viewer",
+      hostSelector: [],
+      secretHash: keySecretHash(secret),
+      createdBy: "admin",
+      createTime: clock.now(),
+    };
+    const reads: PromiseWithResolvers<ApiKeyRecord>[] = [];
+    const get = () => {
+      const read = Promise.withResolvers<ApiKeyRecord>();
+      reads.push(read);
+      return read.promise;
+    };
+    const verifier = new KeyVerifier({ storage: { keys: { get } }, clock, expiries: new Expiries(clock) });
+    const verdict = verifier.verify({ id: record.id, secret });
+    verifier.revoked(record.id);
+    reads[0]?.resolve(record);
+    await new Promise((resolve) => setImmediate(resolve));
+    reads[1]?.resolve({ ...record, revokeTime: clock.now() });
+    assert.deepEqual(await verdict, { kind: "refused", cause: "REVOKED" });
+  });
+});
 
 describe("the authenticator", () => {
   const files = new TemporaryStorage();

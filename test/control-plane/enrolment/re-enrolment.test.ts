@@ -175,6 +175,8 @@ describe("a token made for a host", () => {
     // It was not used up, and a host may come back with another engine.
     const fresh = plane.stream();
     assert.equal((await fresh.register(token)).hostId, web.welcome?.hostId);
+    fresh.close();
+    assert.equal((await plane.returned(fresh)).welcome?.hostId, web.welcome?.hostId);
     await assert.rejects(plane.stream().register(token), { reason: "UNAUTHENTICATED" });
 
     const late = await tokenFor(plane, "db");

@@ -73,6 +73,19 @@ describe("the clone guard", () => {
     );
   });
 
+  it("S11 a restarted process is let in, also when its predecessors were thrown out by a clone", () => {
+    const { come } = fleetOfOne();
+    // The clone is back each time; what it throws out, and is thrown out by, is started anew each time.
+    for (const instance of ["clone", "b", "clone", "c", "clone"]) come(instance, 0);
+    assert.equal(come("d", 0), "admitted");
+  });
+
+  it("S11 what processes before them did to each other is not held against two", () => {
+    const { come } = fleetOfOne();
+    for (const instance of ["a", "b", "c", "d"]) come(instance, 0);
+    assert.equal(come("c", 0), "admitted");
+  });
+
   it("S11 of many agents only those whose sessions were taken over lately are remembered", () => {
     const guard = new CloneGuard();
     for (let number = 0; number < 1_000; number += 1) guard.judge(`agent-${number}`, undefined, "a", 0);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
+import { systemClock } from "../../../src/resilience/clock.ts";
 import { type TestControlPlane, testControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, inspectWeb, rejection } from "../../support/dispatching.ts";
 import type { RawAgent } from "../../support/raw-agent.ts";
@@ -48,6 +49,21 @@ describe("clones", () => {
     await recordedEvent(plane, EventType.HOST_OFFLINE);
     const welcome = await plane.stream(identity).reconnect({ instanceId: one });
     assert.equal(welcome.sessionEpoch, (incumbent.welcome?.sessionEpoch ?? 0) + 1);
+  });
+
+  it("S11 what was is not held against the refused one once the incumbent has gone, also when that one is back first", async () => {
+    let aheadMs = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs };
+    await using plane = await testControlPlane({ clock, session: { leaseMs: 600_000 } });
+    const incumbent = await afterAFight(plane);
+    const { identity } = incumbent;
+    await rejection(plane.stream(identity).reconnect({ instanceId: one }), "IDENTITY_IN_USE");
+    incumbent.close();
+    await recordedEvent(plane, EventType.HOST_OFFLINE);
+    const back = await plane.stream(identity).reconnect({ instanceId: other });
+    aheadMs = 61_000;
+    const welcome = await plane.stream(identity).reconnect({ instanceId: one });
+    assert.equal(welcome.sessionEpoch, back.sessionEpoch + 1);
   });
 
   it("S11 ten restarts in a row, each before the session of the last one was seen to end, are all welcome", async () => {

@@ -32,6 +32,18 @@ describe("places in a log", () => {
     );
   });
 
+  it("D06 counts the records of a time also when thousands of other times came in between", async () => {
+    const times = Array.from({ length: 2_048 }, (_, index) => index + 1);
+    const found = await placesOf(
+      from(
+        [...times, 2].map((time) => record(time)),
+        100,
+      ),
+    );
+    const last = found.at(-1);
+    assert.equal(last?.kind === "record" && last.sequence, 2);
+  });
+
   it("D06 a reader that goes on from any place of any log misses nothing and sees nothing twice, in whatever order its times are", async () => {
     const times = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 30 });
     await fc.assert(
@@ -60,6 +72,18 @@ describe("places in a log", () => {
     assert.deepEqual(
       told?.map((one) => (one.kind === "gap" ? one.kind : Number(one.record.timeNs))),
       ["gap", second + 1, 3 * second, 2 * second],
+    );
+  });
+
+  it("D06 a log that says very much within a moment has lost the place as well, and is not held back", async () => {
+    const endless = (async function* () {
+      for (let at = 2; at < 7; at += 1) yield [record(at, "x".repeat(1024 * 1024))];
+      await new Promise(() => undefined);
+    })();
+    const { value: told } = await placed(endless, { timeNs: 1n, sequence: 1 }).next();
+    assert.deepEqual(
+      told?.map(({ kind }) => kind),
+      ["gap", "record", "record", "record", "record", "record"],
     );
   });
 
