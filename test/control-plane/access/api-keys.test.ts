@@ -13,6 +13,7 @@ import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.j
 import { RegistrationTokenService } from "../../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
 import { Health } from "../../../src/gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../../src/gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as OldServerReflection } from "../../../src/gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { failureOf } from "../services/services-harness.ts";
 import { pageOf, protocols } from "../../support/api-place.ts";
 import { type GuardedControlPlane, guardedControlPlane } from "./guarded-control-plane.ts";
@@ -77,9 +78,11 @@ describe("API keys", function () {
 
   it("V04 what the API is made of is told to nobody without a key", async () => {
     await using api = await guardedControlPlane();
-    const reflection = createClient(ServerReflection, (protocols["gRPC"] ?? assert.fail())(api));
-    const answers = reflection.serverReflectionInfo((async function* () {})());
-    assert.equal((await failureOf(answers[Symbol.asyncIterator]().next())).reason, "UNAUTHENTICATED");
+    for (const service of [ServerReflection, OldServerReflection]) {
+      const reflection = createClient(service, (protocols["gRPC"] ?? assert.fail())(api));
+      const answers = reflection.serverReflectionInfo((async function* () {})());
+      assert.equal((await failureOf(answers[Symbol.asyncIterator]().next())).reason, "UNAUTHENTICATED");
+    }
   });
 
   it("V04 what is no call tells strangers nothing but health", async () => {
