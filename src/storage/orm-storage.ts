@@ -36,7 +36,8 @@ export class OrmStorage implements Storage {
         const ended = observer?.committing({ batches: batches.length, waiting: this.#batches.waiting });
         let committed = false;
         try {
-          await this.#database.transact((transaction) => writeBatches(transaction, batches));
+          const sync = batches.some(({ commands = [] }) => commands.length > 0) ? "in place" : "apart";
+          await this.#database.transact((transaction) => writeBatches(transaction, batches), sync);
           committed = true;
         } finally {
           ended?.(committed);

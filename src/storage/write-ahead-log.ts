@@ -1,7 +1,7 @@
 import type { MikroORM } from "@mikro-orm/sqlite";
 
-/** What a database of better-sqlite3 has that matters here. */
-interface PragmaDatabase {
+/** What a database of better-sqlite3 has that matters for its settings. */
+export interface PragmaDatabase {
   pragma(source: string): unknown;
 }
 
