@@ -4,6 +4,7 @@ import { FleetError } from "../../domain/errors.ts";
 import type { Clock } from "../../resilience/clock.ts";
 import type { EventRecord, NewEvent } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { EventSlices } from "./event-slices.ts";
 import { type EventFilter, eventTest } from "./event-filter.ts";
 import { NewsBell } from "./news-bell.ts";
 import { RecentEvents } from "./recent-events.ts";
@@ -38,6 +39,9 @@ const eventsPerRead = 256;
 /** How many events all watchers together are told, about, in one turn of the event loop. None of it would wait by itself, and commands would. */
 const eventsPerTurn = 64;
 
+/** So many are written in about a millisecond. */
+const slicing = { maxEvents: 128, gatherMs: 5 };
+
 /** The fleet's facts, in the order of their sequence: written here, read and followed here. */
 export class EventLog {
   readonly #storage: EventLogOptions["storage"];
@@ -45,12 +49,14 @@ export class EventLog {
   readonly #logger: Logger;
   readonly #bell = new NewsBell();
   readonly #recent: RecentEvents;
+  readonly #slices: EventSlices;
   readonly #watchers = new Set<{ cursor: number }>();
   readonly #onMade: ((event: NewEvent) => void) | undefined;
   readonly #unsubscribe: () => void;
 
   constructor({ storage, clock, logger, onMade, maxRecent = 4_096 }: EventLogOptions) {
     this.#recent = new RecentEvents(maxRecent);
+    this.#slices = new EventSlices({ ...slicing, commit: (events) => storage.commit({ events }) });
     this.#onMade = onMade;
     this.#storage = storage;
     this.#clock = clock;
@@ -91,19 +97,17 @@ export class EventLog {
 
   /** Writes an event with the commit of this tick. Never throws: an event that cannot be stored is logged, and lost. */
   record(draft: EventDraft): void {
-    void this.recordAll([draft]);
+    const events = [this.make(draft)];
+    void this.#isStored(events, this.#storage.commit({ events }));
   }
 
-  /** The same for several, in their order. Resolves to whether they are stored; otherwise they were logged. Never rejects. */
-  async recordAll(drafts: readonly EventDraft[]): Promise<boolean> {
+  /**
+   * Writes many events that may wait some milliseconds, in their order and that of the calls; commands have their turn meanwhile. Resolves to whether they
+   * are stored; otherwise they were logged. Never rejects.
+   */
+  recordMany(drafts: readonly EventDraft[]): Promise<boolean> {
     const events = drafts.map((draft) => this.make(draft));
-    try {
-      await this.#storage.commit({ events });
-      return true;
-    } catch (error) {
-      this.#logger.error({ err: error, events }, "events could not be stored");
-      return false;
-    }
+    return this.#isStored(events, this.#slices.add(events));
   }
 
   /** Stored events after a sequence that match, oldest first. */
@@ -134,8 +138,19 @@ export class EventLog {
 
   /** Ends all watchers with `DRAINING`. What was recorded is still written. */
   close(): void {
+    this.#slices.close();
     this.#unsubscribe();
     this.#bell.close(new FleetError("DRAINING", "the control plane is going away"));
+  }
+
+  async #isStored(events: readonly NewEvent[], stored: Promise<void>): Promise<boolean> {
+    try {
+      await stored;
+      return true;
+    } catch (error) {
+      this.#logger.error({ err: error, events }, "events could not be stored");
+      return false;
+    }
   }
 
   #stored(events: readonly EventRecord[]): void {

@@ -83,11 +83,11 @@ export class HostEventIntake {
   async #store(arrived: readonly Arrival[]): Promise<boolean> {
     const { events, session } = this.#parts;
     try {
-      // Without a turn of the event loop where it can be, so that what came in one frame is one commit.
+      // Without a wait where it can be, so that what hosts report at the same time is stored together.
       const fresh = arrived.some(({ caughtUp }) => caughtUp) ? await this.#unknown(arrived) : arrived;
       const isCaused = fresh.some(({ commandId }) => commandId !== "");
       const drafts = isCaused ? await this.#withCallers(fresh) : fresh.map(({ draft }) => draft);
-      return drafts.length === 0 || (await events.recordAll(drafts));
+      return drafts.length === 0 || (await events.recordMany(drafts));
     } catch (error) {
       session.logger.error({ err: error }, "what a host's events are about could not be looked up");
       return false;

@@ -1,0 +1,85 @@
+import type { NewEvent } from "../../storage/records.ts";
+
+/** Where slices go. */
+export interface EventSlicesOptions {
+  /** Stores events with all that is given in the same turn of the event loop. */
+  readonly commit: (events: readonly NewEvent[]) => Promise<void>;
+  /** How many events are stored at once, about. */
+  readonly maxEvents: number;
+  /** How long few events wait for others, in milliseconds. */
+  readonly gatherMs: number;
+}
+
+interface Portion extends PromiseWithResolvers<void> {
+  readonly events: readonly NewEvent[];
+}
+
+/**
+ * Stores what may wait a few milliseconds, in the order in which it came, and in small transactions with room for others in between: few
+ * events wait for more of them, so that each does not cost a sync of the disk, and of many no more are taken at once than everybody can wait
+ * for. Every promise of `add` settles.
+ */
+export class EventSlices {
+  readonly #options: EventSlicesOptions;
+  #waiting: Portion[] = [];
+  #waitingEvents = 0;
+  #isStoring = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: EventSlicesOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when all are stored. Rejects when some are not. */
+  async add(events: readonly NewEvent[]): Promise<void> {
+    const { maxEvents, gatherMs } = this.#options;
+    const portions: Portion[] = [];
+    for (let start = 0; start < events.length; start += maxEvents) {
+      portions.push({ events: events.slice(start, start + maxEvents), ...Promise.withResolvers<void>() });
+    }
+    this.#waiting.push(...portions);
+    this.#waitingEvents += events.length;
+    if (this.#isClosed) this.#commit(this.#take(Number.POSITIVE_INFINITY));
+    else if (this.#waitingEvents >= maxEvents) void this.#storeAll();
+    else this.#timer ??= setTimeout(() => void this.#storeAll(), gatherMs);
+    await Promise.all(portions.map(({ promise }) => promise));
+  }
+
+  /** Stores all that waits in one go, and what comes later without a wait. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#commit(this.#take(Number.POSITIVE_INFINITY));
+  }
+
+  async #storeAll(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#isStoring) return;
+    this.#isStoring = true;
+    while (this.#waiting.length > 0) {
+      const slice = this.#take(this.#options.maxEvents);
+      this.#commit(slice);
+      await Promise.allSettled(slice.map(({ promise }) => promise));
+    }
+    this.#isStoring = false;
+  }
+
+  #take(maxEvents: number): Portion[] {
+    let count = 0;
+    let events = 0;
+    for (const portion of this.#waiting) {
+      if (count > 0 && events + portion.events.length > maxEvents) break;
+      events += portion.events.length;
+      count += 1;
+    }
+    this.#waitingEvents -= events;
+    return this.#waiting.splice(0, count);
+  }
+
+  /** Each by itself, so that an odd one costs no others. */
+  #commit(portions: readonly Portion[]): void {
+    for (const { events, resolve, reject } of portions) this.#options.commit(events).then(resolve, reject);
+  }
+}
