@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import { setImmediate as turn } from "node:timers/promises";
 import {
   create,
   type DescMessage,
@@ -14,8 +15,8 @@ import { violationsOf } from "./message-validator.ts";
 
 /** Either end of a bidirectional grpc-js stream. */
 export interface DuplexCall extends EventEmitter {
-  /** Takes one message. False: no more until `drain`. */
-  write(message: WireMessage): boolean;
+  /** Takes one message. Calls back when it is on its way to the peer. */
+  write(message: WireMessage, sent: () => void): boolean;
   end(): unknown;
   pause(): unknown;
   resume(): unknown;
@@ -26,6 +27,12 @@ export interface MessageTypes<In extends DescMessage, Out extends DescMessage> {
   readonly incoming: In;
   readonly outgoing: Out;
 }
+
+// So much waits for a peer that does not read. grpc-js itself counts messages, 16 of any size; small ones count as a part of it here, too.
+const windowBytes = 128 * 1024;
+const leastMessageBytes = 8 * 1024;
+// Whoever sends to a peer that reads quickly gives way to whatever else the process does, each time that it has sent so much.
+const turnBytes = 32 * 1024;
 
 /**
  * Typed messages over a grpc-js stream, with backpressure both ways: nothing is read before it is asked for, beyond the few messages that
@@ -40,7 +47,8 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
   readonly #over = new AbortController();
   readonly #arrived: WireMessage[] = [];
   readonly #waiting: { reader?: (() => void) | undefined; sender?: (() => void) | undefined } = {};
-  #blocked = false;
+  #waitingBytes = 0;
+  #turnBytes = 0;
   #receivedBytes = 0;
   #sentBytes = 0;
   /** The peer sends nothing more. */
@@ -55,10 +63,6 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
       this.#arrived.push(message);
       this.#receivedBytes += message.byteLength;
       call.pause();
-      this.#wake();
-    });
-    call.on("drain", () => {
-      this.#blocked = false;
       this.#wake();
     });
     call.on("end", () => {
@@ -102,8 +106,9 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
     this.signal.throwIfAborted();
     const bytes = wireMessage(message);
     this.#sentBytes += bytes.byteLength;
-    this.#blocked = !this.#call.write(bytes);
-    while (this.#blocked) {
+    this.#write(bytes);
+    if (this.#waitingBytes < windowBytes) await this.#giveWay(bytes.byteLength);
+    while (this.#waitingBytes >= windowBytes) {
       await this.#woken("sender", signal);
       this.signal.throwIfAborted();
     }
@@ -122,6 +127,22 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
     if (this.signal.aborted) return;
     this.#over.abort(reason);
     this.#wake();
+  }
+
+  #write(bytes: WireMessage): void {
+    const cost = Math.max(bytes.byteLength, leastMessageBytes);
+    this.#waitingBytes += cost;
+    this.#call.write(bytes, () => {
+      this.#waitingBytes -= cost;
+      if (this.#waitingBytes < windowBytes) this.#waiting.sender?.();
+    });
+  }
+
+  async #giveWay(bytes: number): Promise<void> {
+    this.#turnBytes += bytes;
+    if (this.#turnBytes < turnBytes) return;
+    this.#turnBytes = 0;
+    await turn();
   }
 
   #wake(): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "node:timers/promises";
+import { EventEmitter } from "node:events";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import {
   Client,
   type ClientDuplexStream,
@@ -17,7 +18,8 @@ import {
 import { neverAborted } from "../../src/resilience/signals.ts";
 import { grpcErrorFrom } from "../../src/rpc/grpc-error.ts";
 import { grpcMethod, grpcService, type WireMessage, wireMessage } from "../../src/rpc/grpc-service.ts";
-import { MessageStream } from "../../src/rpc/message-stream.ts";
+import { channelOptions } from "../../src/rpc/agent-channel.ts";
+import { type DuplexCall, MessageStream } from "../../src/rpc/message-stream.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 
 type ServerCall = ServerDuplexStream<WireMessage, WireMessage>;
@@ -35,6 +37,26 @@ const reasonOf = (promise: Promise<unknown>) =>
     () => assert.fail("it did not fail"),
     (error: unknown) => (error instanceof FleetError ? error.reason : String(error)),
   );
+
+const types = { incoming: DataStreamResponseSchema, outgoing: DataStreamRequestSchema };
+
+/** A call that takes everything, and sends what it is told to. */
+class HeldCall extends EventEmitter implements DuplexCall {
+  readonly held: (() => void)[] = [];
+
+  write(_message: WireMessage, sent: () => void): boolean {
+    this.held.push(sent);
+    return true;
+  }
+
+  end(): void {}
+  pause(): void {}
+  resume(): void {}
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await nextTurn();
+}
 
 describe("typed messages over a grpc-js stream", () => {
   let server: Server;
@@ -55,7 +77,7 @@ describe("typed messages over a grpc-js stream", () => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
       error === null ? bound.resolve(port) : bound.reject(error),
     );
-    client = new Client(`127.0.0.1:${await bound.promise}`, credentials.createInsecure());
+    client = new Client(`127.0.0.1:${await bound.promise}`, credentials.createInsecure(), channelOptions);
     const { path, requestSerialize, responseDeserialize } = grpcMethod(AgentService.method.dataStream);
     clientCall = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     there = new MessageStream(clientCall, {
@@ -85,10 +107,11 @@ describe("typed messages over a grpc-js stream", () => {
   });
 
   it("D02 a sender waits while nobody reads, and goes on when somebody does", async () => {
-    const total = 1_000;
+    const total = 4_000;
+    const messageBytes = 16_000;
     let sent = 0;
     const sending = (async () => {
-      for (; sent < total; sent += 1) await there.send(record(60_000));
+      for (; sent < total; sent += 1) await there.send(record(messageBytes));
       there.finish();
     })();
     let before = -1;
@@ -96,12 +119,51 @@ describe("typed messages over a grpc-js stream", () => {
       before = sent;
       await delay(200);
     }
-    // 60 MB would be all of it.
-    assert.ok(sent < total / 2, `${sent} messages were taken that nobody read`);
+    // What waits here, the window of an HTTP/2 stream, and what the other side has read ahead, each once. It would be 64 MB.
+    assert.ok(sent * messageBytes < 512 * 1024, `${sent} messages were taken that nobody read`);
     let read = 0;
     while ((await here.next(neverAborted)) !== undefined) read += 1;
     await sending;
     assert.equal(read, total);
+  });
+
+  it("D02 what waits in the call for a peer that does not read is bounded in bytes, and small messages in number", async () => {
+    for (const { bytes, most } of [
+      { bytes: 60_000, most: 3 },
+      { bytes: 16_000, most: 9 },
+      { bytes: 1, most: 16 },
+    ]) {
+      const call = new HeldCall();
+      const stream = new MessageStream(call, types);
+      let sent = 0;
+      const sending = (async () => {
+        for (; sent < 100; sent += 1) await stream.send(record(bytes));
+      })();
+      await turns(100);
+      assert.equal(call.held.length, most, `messages of ${bytes} bytes`);
+      assert.equal(sent, most - 1);
+      call.held.shift()?.();
+      await turns(100);
+      assert.equal(call.held.length, most, "one has gone, and one has come");
+      stream.end(new FleetError("CANCELLED", "enough"));
+      await assert.rejects(sending);
+    }
+  });
+
+  it("D04 a sender whose peer reads quickly gives way to the rest of the process", async () => {
+    const call = new HeldCall();
+    const stream = new MessageStream(call, types);
+    let others = 0;
+    let immediate = setImmediate(function other() {
+      others += 1;
+      immediate = setImmediate(other);
+    });
+    for (let sent = 0; sent < 64; sent += 1) {
+      await stream.send(record(16_384));
+      call.held.shift()?.();
+    }
+    clearImmediate(immediate);
+    assert.ok(others >= 30, `the rest had ${others} turns while 1 MiB was sent`);
   });
 
   it("D03 both ends hear of the other's end, a waiting sender as well as a waiting reader", async () => {
