@@ -1,7 +1,7 @@
 import { type DescField, type DescMessage, type MessageInitShape, ScalarType } from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
-import type { WireWriter } from "./wire-writer.ts";
+import { WireWriter } from "./wire-writer.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Write<Value> = (writer: WireWriter, value: Value) => void;
@@ -24,6 +24,16 @@ export function writeMessage<Desc extends DescMessage>(
   fieldsWriter(schema)(writer, message);
 }
 
+/** A serialised message for what is soon done with: it shares its memory, as `WireWriter.finish` says. */
+export function messageBytes<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageInitShape<Desc>,
+): Uint8Array {
+  writeMessage(ownWriter.begin(), schema, message);
+  return ownWriter.finish();
+}
+
+const ownWriter = new WireWriter();
 const writers = new Map<DescMessage, Write<Fields>>();
 
 function fieldsWriter(schema: DescMessage): Write<Fields> {

@@ -1,9 +1,9 @@
-import { toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { CommandEnd } from "../../domain/command-state.ts";
 import { FleetError, isReason, type Reason } from "../../domain/errors.ts";
 import type { CommandResult, Failure } from "../../gen/fairlead/agent/v1/command_pb.js";
 import { OperationOutcomeSchema } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import { messageBytes } from "../../rpc/message-writer.ts";
 import type { CommandRecord } from "../../storage/records.ts";
 
 /** How a command ended, as the journal keeps it. */
@@ -24,7 +24,7 @@ const nothing = new Uint8Array(0);
 export function endFromResult(result: CommandResult): EndOfCommand {
   if (result.end.case === "outcome") {
     const { value } = result.end;
-    const outcome = toBinary(OperationOutcomeSchema, value);
+    const outcome = messageBytes(OperationOutcomeSchema, value);
     return { state: "SUCCEEDED", reason: "", message: "", metadata: {}, changed: value.changed, outcome };
   }
   if (result.end.case === undefined) {

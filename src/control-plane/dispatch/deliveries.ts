@@ -6,7 +6,7 @@ import type { RetrySettings } from "../../resilience/retry-schedule.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import type { CommandRecord } from "../../storage/records.ts";
 import type { AgentSession } from "../session/agent-session.ts";
-import { acknowledgementItem, cancellationItem, commandItem, contentFrom } from "../session/control-items.ts";
+import { acknowledgementItem, cancellationItem, commandItem } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import type { Circuits } from "./circuits.ts";
 import { type EndOfCommand, endFromError, endFromResult, errorOfEnd } from "./command-end.ts";
@@ -218,7 +218,7 @@ export class Deliveries {
     const timeoutMs = Math.min(record.timeoutMs, remainingMs);
     const { id: commandId, attempt } = record;
     const sending = { commandId, attempt, sessionEpoch: session.identity.epoch, timeoutMs };
-    if (!session.send(commandItem(contentFrom(record.payload), sending))) return false;
+    if (!session.send(commandItem(record.payload, sending))) return false;
     this.#timers.cancel(record.id);
     return true;
   }

@@ -132,7 +132,7 @@ export class Mutations {
     }
     const sent = this.#dispatched(record, session);
     const { attempt, sessionEpoch } = sent;
-    const item = commandItem(request, { commandId: sent.id, attempt, sessionEpoch, timeoutMs });
+    const item = commandItem(sent.payload, { commandId: sent.id, attempt, sessionEpoch, timeoutMs });
     if (!session.fits(item)) throw commandTooLarge(item.byteLength);
     await journal.add(sent);
     // From here on a later session finds it among the open commands and sends it itself.
@@ -172,7 +172,7 @@ export class Mutations {
       expireTime: request.expireTime ?? now + lifetimeMs,
       cancelRequested: false,
       createTime: now,
-      payload: contentBytes(request),
+      payload: Uint8Array.from(contentBytes(request)),
       outcome: new Uint8Array(0),
       transitions: [{ state: "PENDING", time: now, attempt: 0, sessionEpoch: 0 }],
     };

@@ -5,7 +5,7 @@ import type { Clock } from "../../resilience/clock.ts";
 import { type RetrySettings, retryDelayMs } from "../../resilience/retry-schedule.ts";
 import type { TimerWheel, WheelTimer } from "../../resilience/timer-wheel.ts";
 import type { AgentSession } from "../session/agent-session.ts";
-import { cancellationItem, commandItem } from "../session/control-items.ts";
+import { cancellationItem, commandItem, contentBytes } from "../session/control-items.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import { operationTraits } from "../../rpc/operation-traits.ts";
 import type { Circuits, Passage } from "./circuits.ts";
@@ -165,7 +165,7 @@ export class Reads {
     const { clock, maxInFlightEach } = this.#parts;
     const timeoutMs = deadline - clock.monotonic();
     const sending = { commandId, attempt, sessionEpoch: session.identity.epoch, timeoutMs };
-    const item = commandItem(request, sending);
+    const item = commandItem(contentBytes(request), sending);
     if (!session.fits(item)) throw commandTooLarge(item.byteLength);
     if ((this.#countOf.get(host.agentId) ?? 0) >= maxInFlightEach) {
       throw agentBusy(host, `${maxInFlightEach} commands are in flight`);

@@ -1,7 +1,7 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import assert from "node:assert/strict";
-import { commandItem } from "../../../src/control-plane/session/control-items.ts";
+import { commandItem, contentBytes } from "../../../src/control-plane/session/control-items.ts";
 import { CommandSchema } from "../../../src/gen/fairlead/agent/v1/command_pb.js";
 import { ControlFrameSchema } from "../../../src/gen/fairlead/agent/v1/frame_pb.js";
 import { OperationSchema } from "../../../src/gen/fairlead/agent/v1/operation_pb.js";
@@ -20,14 +20,11 @@ describe("commandItem", () => {
     const { timeoutMs, ...rest } = sending;
     const command = create(CommandSchema, { ...rest, timeout: durationFromMs(timeoutMs), ...content });
     const expected = create(ControlFrameSchema, { commands: [command] });
-    assert.deepEqual(fromBinary(ControlFrameSchema, commandItem(content, sending)), expected);
+    assert.deepEqual(fromBinary(ControlFrameSchema, commandItem(contentBytes(content), sending)), expected);
   });
 
   it("leaves out what is not there, and asks for at least a millisecond", () => {
-    const item = commandItem(
-      { operation: undefined, preconditions: undefined },
-      { ...sending, timeoutMs: 0.2 },
-    );
+    const item = commandItem(contentBytes({}), { ...sending, timeoutMs: 0.2 });
     const [command] = fromBinary(ControlFrameSchema, item).commands;
     assert.equal(command?.operation, undefined);
     assert.equal(command?.preconditions, undefined);
