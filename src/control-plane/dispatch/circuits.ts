@@ -9,11 +9,11 @@ import {
 import type { Clock } from "../../resilience/clock.ts";
 import type { CommandTarget } from "./dispatch-request.ts";
 
-/** Leave to send one command. What became of it is to be told once, by `ended`. */
-export interface Passage {
-  /** Undefined: it succeeded. */
-  ended(error: unknown): void;
-}
+/** Leave to send one command. What became of it is to be told once, to `Circuits.left`. */
+export type Passage = Admission & { readonly kind: "admitted" };
+
+// The same for all: nothing is known of most agents, and this is asked for every command.
+const free: Passage = { kind: "admitted", probe: false };
 
 /** One circuit for each agent that has ever failed. Only the way to the engine counts, never what the engine says of a request. */
 export class Circuits {
@@ -53,18 +53,23 @@ export class Circuits {
   /** Leave to send a command to the agent. Throws CIRCUIT_OPEN, with the time after which to try again. */
   enter(host: CommandTarget): Passage {
     const breaker = this.#breakers.get(host.agentId);
-    const admission: Admission = breaker?.admit(this.#clock.monotonic()) ?? {
-      kind: "admitted",
-      probe: false,
-    };
+    if (breaker === undefined) return free;
+    const admission = breaker.admit(this.#clock.monotonic());
     if (admission.kind === "refused") throw circuitOpen(host, admission.retryAfterMs);
-    return { ended: (error) => this.#report(host.agentId, admission, error) };
+    return admission;
+  }
+
+  /** A command that had leave to be sent ended well (undefined) or with an error. */
+  left(agentId: string, passage: Passage, error: unknown): void {
+    const outcome = outcomeOf(error);
+    const breaker = outcome === "failure" ? this.#breakerOf(agentId) : this.#breakers.get(agentId);
+    breaker?.report(passage, outcome, this.#clock.monotonic());
   }
 
   /** An attempt failed, and the command goes on. */
   attemptFailed(agentId: string, error: FleetError): void {
     if (!reasonTraits[error.reason].infrastructure) return;
-    this.#breakerOf(agentId).report({ kind: "admitted", probe: false }, "failure", this.#clock.monotonic());
+    this.#breakerOf(agentId).report(free, "failure", this.#clock.monotonic());
   }
 
   /** The agent is back: the next command may probe at once. */
@@ -75,12 +80,6 @@ export class Circuits {
   /** The agent is gone for good. */
   forget(agentId: string): void {
     this.#breakers.delete(agentId);
-  }
-
-  #report(agentId: string, admission: Admission & { kind: "admitted" }, error: unknown): void {
-    const outcome = outcomeOf(error);
-    const breaker = outcome === "failure" ? this.#breakerOf(agentId) : this.#breakers.get(agentId);
-    breaker?.report(admission, outcome, this.#clock.monotonic());
   }
 
   #breakerOf(agentId: string): CircuitBreaker {

@@ -244,21 +244,28 @@ export class Dispatcher implements CommandTraffic {
     this.#observer.readEnded(name, error, this.#clock.monotonic() - startedAt);
   }
 
-  async #dispatch(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
-    const { host, whenOffline, signal } = request;
-    const waitedMs = whenOffline === "wait" ? await this.#untilOnline(host.agentId, timeoutMs, signal) : 0;
-    const remainingMs = Math.max(1, timeoutMs - waitedMs);
-    return traits.mutates
-      ? this.#mutations.run(request, traits, remainingMs)
-      : this.#reads.run(request, remainingMs);
+  // Not asynchronous, like `#run`: each promise around a promise is one more for every read.
+  #dispatch(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
+    const waits = request.whenOffline === "wait" && !this.#sessions.isOnline(request.host.agentId);
+    return waits ? this.#whenOnline(request, traits, timeoutMs) : this.#run(request, traits, timeoutMs);
   }
 
-  /** Waits for the agent to have a session, or for the time to be over. Tells how long that took, in whole milliseconds. */
-  async #untilOnline(agentId: string, timeoutMs: number, signal: AbortSignal): Promise<number> {
-    if (this.#sessions.isOnline(agentId)) return 0;
+  /** Waits for the agent to have a session, and does it in what is left of the time, which is counted in whole milliseconds. */
+  async #whenOnline(
+    request: DispatchRequest,
+    traits: OperationTraits,
+    timeoutMs: number,
+  ): Promise<Dispatched> {
     const startedAt = this.#clock.monotonic();
-    await this.#arrivals.wait(agentId, timeoutMs, signal);
-    return Math.floor(this.#clock.monotonic() - startedAt);
+    await this.#arrivals.wait(request.host.agentId, timeoutMs, request.signal);
+    const waitedMs = Math.floor(this.#clock.monotonic() - startedAt);
+    return await this.#run(request, traits, Math.max(1, timeoutMs - waitedMs));
+  }
+
+  #run(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
+    return traits.mutates
+      ? this.#mutations.run(request, traits, timeoutMs)
+      : this.#reads.run(request, timeoutMs);
   }
 
   /**

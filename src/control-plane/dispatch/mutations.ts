@@ -61,21 +61,23 @@ export class Mutations {
    * instead. When the time of the call is over, or its signal aborts, the command goes on.
    */
   async run(request: DispatchRequest, traits: OperationTraits, timeoutMs: number): Promise<Dispatched> {
+    const { circuits } = this.#parts;
+    const { agentId } = request.host;
     this.#waiting += 1;
     // At most one: a call that repeats an earlier one neither asks the circuit nor tells it anything.
     const passages: Passage[] = [];
     const create = () => {
-      if (request.whenOffline !== "queue") passages.push(this.#parts.circuits.enter(request.host));
+      if (request.whenOffline !== "queue") passages.push(circuits.enter(request.host));
       return this.#create(request, traits, timeoutMs);
     };
     try {
       const commandId = await this.#parts.keys.commandFor(request, create);
       if (request.whenOffline === "queue") return queuedFrom(await this.find(commandId));
       const dispatched = dispatchedFrom(await this.wait(commandId, timeoutMs, request.signal));
-      for (const passage of passages) passage.ended(undefined);
+      for (const passage of passages) circuits.left(agentId, passage, undefined);
       return dispatched;
     } catch (error) {
-      for (const passage of passages) passage.ended(error);
+      for (const passage of passages) circuits.left(agentId, passage, error);
       throw error;
     } finally {
       this.#waiting -= 1;

@@ -32,9 +32,10 @@ export interface ReadsParts {
 }
 
 /** One read over all its attempts. */
-interface Read extends PromiseWithResolvers<Dispatched> {
+interface Read {
   readonly commandId: string;
   readonly request: DispatchRequest;
+  readonly settled: PromiseWithResolvers<Dispatched>;
   /** By the monotonic clock. */
   readonly deadline: number;
   attempt: number;
@@ -44,8 +45,8 @@ interface Read extends PromiseWithResolvers<Dispatched> {
   passage: Passage | undefined;
   /** Its next attempt. */
   pause: WheelTimer | undefined;
-  /** Takes the deadline and the listener of the signal back. */
-  release(): void;
+  readonly timer: WheelTimer;
+  readonly onAbort: () => void;
 }
 
 /**
@@ -75,31 +76,22 @@ export class Reads {
     const { clock, wheel } = this.#parts;
     const { signal } = request;
     // One promise, one timer and one listener for all of its attempts: this is the path of every read.
-    const settled = Promise.withResolvers<Dispatched>();
-    const late = () => {
-      const message = `no result came within ${Math.round(timeoutMs)} ms`;
-      this.#end(read, new FleetError("DEADLINE_EXCEEDED", message));
-    };
-    const onAbort = () => this.#end(read, signal.reason);
-    const timer = wheel.schedule(timeoutMs, late);
     const read: Read = {
-      ...settled,
       commandId: newId(),
       request,
+      settled: Promise.withResolvers(),
       deadline: clock.monotonic() + timeoutMs,
       attempt: 0,
       session: undefined,
       passage: undefined,
       pause: undefined,
-      release: () => {
-        timer.cancel();
-        signal.removeEventListener("abort", onAbort);
-      },
+      timer: wheel.schedule(timeoutMs, () => this.#end(read, tooLate(timeoutMs))),
+      onAbort: () => this.#end(read, signal.reason),
     };
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", read.onAbort);
+    if (signal.aborted) read.onAbort();
     else this.#try(read);
-    return read.promise;
+    return read.settled.promise;
   }
 
   /** Takes a result. False: it is not for a read of this session. */
@@ -108,8 +100,8 @@ export class Reads {
     if (read === undefined) return false;
     if (end.case === "outcome") {
       this.#leave(read, undefined);
-      read.release();
-      read.resolve({ commandId, outcome: end.value });
+      release(read);
+      read.settled.resolve({ commandId, outcome: end.value });
     } else if (end.case === "failure") {
       this.#answered(read, errorFromFailure(end.value));
     } else {
@@ -204,22 +196,32 @@ export class Reads {
       read.pause = undefined;
       this.#pausing -= 1;
     }
-    read.release();
-    read.reject(error instanceof FleetError ? error.with({ command_id: read.commandId }) : error);
+    release(read);
+    read.settled.reject(error instanceof FleetError ? error.with({ command_id: read.commandId }) : error);
   }
 
   /** The attempt under way, if there is one, is over. */
   #leave(read: Read, error: unknown): void {
-    read.passage?.ended(error);
+    const { agentId } = read.request.host;
+    if (read.passage !== undefined) this.#parts.circuits.left(agentId, read.passage, error);
     read.passage = undefined;
     if (read.session === undefined) return;
     read.session = undefined;
     this.#waiting.delete(read.commandId);
-    const { agentId } = read.request.host;
     const left = (this.#countOf.get(agentId) ?? 1) - 1;
     if (left === 0) this.#countOf.delete(agentId);
     else this.#countOf.set(agentId, left);
   }
+}
+
+/** Takes the deadline and the listener of the signal back. */
+function release({ timer, request, onAbort }: Read): void {
+  timer.cancel();
+  request.signal.removeEventListener("abort", onAbort);
+}
+
+function tooLate(timeoutMs: number): FleetError {
+  return new FleetError("DEADLINE_EXCEEDED", `no result came within ${Math.round(timeoutMs)} ms`);
 }
 
 function onlyWaits({ request }: Read): boolean {
