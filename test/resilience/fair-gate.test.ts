@@ -27,6 +27,15 @@ describe("fair gate", () => {
     assert.equal(gate.inside, 3);
   });
 
+  it("S17 all that becomes free is taken, also by several of one group", async () => {
+    const gate = new FairGate({ total: 2, each: 2 });
+    const leaves = [await gate.enter("first", neverAborted), await gate.enter("first", neverAborted)];
+    for (let count = 0; count < 2; count += 1) void gate.enter("next", neverAborted);
+    for (const leave of leaves) leave();
+    await turn();
+    assert.equal(gate.inside, 2);
+  });
+
   it("S17 groups take turns at what becomes free", async () => {
     const gate = new FairGate({ total: 1, each: 1 });
     const order: string[] = [];

@@ -48,6 +48,11 @@ describe("what an agent does after the end of a session", () => {
     assert.deepEqual(waits([young, young, young, old, young]), [200, 400, 800, 200, 400]);
   });
 
+  it("S22 a refusal for good that names a later time is honoured", () => {
+    const next = afterSession(ended("IDENTITY_IN_USE", { retryAfterMs: 2 * hourMs }), 0, true, () => 0);
+    assert.ok(next.kind === "wait" && next.ms >= 2 * hourMs);
+  });
+
   it("S22 what is refused for good is tried again no more than hourly, with advice", () => {
     const terminal: Reason[] = [
       "AGENT_REVOKED",

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { Authenticator, maxFailuresEach } from "../../../src/control-plane/access/authenticator.ts";
 import { ApiKeys } from "../../../src/control-plane/access/api-keys.ts";
-import { Expiries } from "../../../src/control-plane/access/credential.ts";
+import { Credential, Expiries, notValid } from "../../../src/control-plane/access/credential.ts";
 import { KeyUses } from "../../../src/control-plane/access/key-uses.ts";
 import { keySecretHash, newKeySecret } from "../../../src/control-plane/access/key-secret.ts";
 import { KeyVerifier } from "../../../src/control-plane/access/key-verifier.ts";
 import type { EventDraft } from "../../../src/control-plane/events/event-log.ts";
 import { newId } from "../../../src/domain/ids.ts";
+import { Role } from "../../../src/gen/fairlead/access/v1/role_pb.js";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
 import type { ApiKeyRecord } from "../../../src/storage/records.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
@@ -38,6 +39,23 @@ function counting(storage: Storage) {
   };
   return { counts, keys };
 }
+
+describe("a credential", () => {
+  it("V04 tells each who listens once that it is no longer good, also who comes too late", () => {
+    const heard: string[] = [];
+    const credential = new Credential(
+      { name: "ci", role: Role.VIEWER },
+      undefined,
+      new Expiries(new ManualClock()),
+    );
+    credential.caller.onEnd?.(() => heard.push("listens"));
+    credential.caller.onEnd?.(() => heard.push("has gone"))();
+    credential.end(notValid());
+    credential.end(notValid());
+    credential.caller.onEnd?.(({ reason }) => heard.push(`late: ${reason}`));
+    assert.deepEqual(heard, ["listens", "late: UNAUTHENTICATED"]);
+  });
+});
 
 describe("the verifier of keys", () => {
   it("V04 a key that is revoked while it is looked up is refused, although what was read is of before that", async () => {

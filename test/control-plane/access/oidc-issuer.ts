@@ -8,6 +8,8 @@ export class OidcIssuer implements AsyncDisposable {
   #keys: { readonly kid: string; readonly privateKey: CryptoKey; readonly jwk: JWK }[] = [];
   /** How often its keys were fetched. */
   fetches = 0;
+  /** What its configuration says of itself, where that is not its URL. */
+  alias: string | undefined;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -19,7 +21,7 @@ export class OidcIssuer implements AsyncDisposable {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const issuer = new OidcIssuer(server);
     server.on("request", ({ url }, response) => {
-      const configuration = { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` };
+      const configuration = { issuer: issuer.alias ?? issuer.url, jwks_uri: `${issuer.url}/keys` };
       if (url === "/keys") issuer.fetches += 1;
       const body = url === "/keys" ? { keys: issuer.#keys.map(({ jwk }) => jwk) } : configuration;
       response.setHeader("content-type", "application/json").end(JSON.stringify(body));

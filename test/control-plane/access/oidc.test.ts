@@ -8,7 +8,7 @@ import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
 import { EventService } from "../../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
-import { systemClock } from "../../../src/resilience/clock.ts";
+import { type Clock, systemClock } from "../../../src/resilience/clock.ts";
 import { fleetErrorFrom } from "../../../src/rpc/connect-error.ts";
 import { silentLogger } from "../../support/silent-logger.ts";
 import { failureOf } from "../services/services-harness.ts";
@@ -23,6 +23,11 @@ async function trusting(issuer: OidcIssuer, rolesClaim?: string) {
     ...(rolesClaim === undefined ? {} : { rolesClaim }),
   };
   return guardedControlPlane({ oidc });
+}
+
+function verifierOf({ url }: OidcIssuer, clock: Clock): OidcVerifier {
+  const expiries = new Expiries(clock);
+  return new OidcVerifier({ issuer: url, audience: "fairlead", expiries, clock, logger: silentLogger });
 }
 
 /** What a call ends with. */
@@ -123,6 +128,30 @@ describe("tokens of an OpenID Connect issuer", function () {
       })(),
     ).then(({ reason }) => reason);
     assert.equal(await Promise.race([end, delay(6_000, "late")]), "UNAUTHENTICATED");
+  });
+
+  it("V04 that were good are looked at anew after a while, and are good for nothing after their time", async () => {
+    await using issuer = await OidcIssuer.start();
+    let aheadMs = 0;
+    const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
+    const verifier = verifierOf(issuer, clock);
+    const token = await issuer.token();
+    assert.equal((await verifier.verify(token)).kind, "good");
+    assert.equal(verifier.verifyKnown(token)?.kind, "good");
+    aheadMs = 5 * 60_000;
+    assert.equal(verifier.verifyKnown(token), undefined);
+    assert.equal((await verifier.verify(token)).kind, "good");
+    aheadMs = 631_000;
+    assert.equal(verifier.verifyKnown(token), undefined);
+    assert.deepEqual(await verifier.verify(token), { kind: "refused", cause: "EXPIRED" });
+  });
+
+  it("V04 are not verified by the keys of an issuer that says to be another one", async () => {
+    await using issuer = await OidcIssuer.start();
+    issuer.alias = "https://another.example";
+    await assert.rejects(verifierOf(issuer, systemClock).verify(await issuer.token()), {
+      reason: "SERVER_UNREACHABLE",
+    });
   });
 
   it("are not taken for wrong while the issuer is silent", async () => {

@@ -287,7 +287,10 @@ describe("commands that change something", () => {
     agent.succeed(sent, true);
     assert.equal((await call).outcome?.changed, true);
     assert.ok(
-      fleet.logLines.some((line) => line.includes(sent.commandId) && line.includes('"foreign":true')),
+      fleet.logLines.some(
+        (line) =>
+          line.includes(sent.commandId) && line.includes('"foreign":true') && line.includes('"level":40'),
+      ),
     );
     assert.deepEqual(
       stranger.frames.flatMap((frame) => frame.acknowledgedCommandIds),

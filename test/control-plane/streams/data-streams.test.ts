@@ -84,6 +84,10 @@ describe("data streams of agents that do as they like", () => {
   });
 
   it("D03 a stream that is opened when its session has ended is over at once", async () => {
+    const before = await asked(fleet, agent);
+    new RawDataStream(connection, agent.identity).open(before.ticket);
+    agent.succeed(before.command);
+    await before.opening;
     const { opening, command, ticket } = await asked(fleet, agent);
     agent.succeed(command);
     await eventually(() => fleet.controlPlane.dispatcher.inFlight === 0, "the agent has answered");
