@@ -86,6 +86,13 @@ describe("the authorities that a client trusts", () => {
     );
   });
 
+  it("V07 are of no use to a server by another name, although somebody is told of successors", async () => {
+    const { certificate, privateKey } = await first.issueServer(["elsewhere.example"]);
+    await assert.rejects(told(first.certificate, privateKey, certificate), {
+      code: "ERR_TLS_CERT_ALTNAME_INVALID",
+    });
+  });
+
   it("V07 keep a stranger out", async () => {
     await assert.rejects(told(first.certificate, key, leaf, second.certificate));
   });

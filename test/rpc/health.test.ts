@@ -1,14 +1,45 @@
 import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../src/gen/grpc/health/v1/health_pb.js";
 import { fleetErrorFrom } from "../../src/rpc/connect-error.ts";
+import { HealthStates } from "../../src/rpc/health.ts";
 import { closeApis, eventually, startApi } from "./api-harness.ts";
 import { clientOf, rejection, transports } from "./callers.ts";
 
 const grpcTo = transports["gRPC over HTTP/2"] ?? assert.fail();
+
+describe("states of health", () => {
+  it("L08 nothing serves any more once it drains, whatever is said later", () => {
+    const states = new HealthStates();
+    states.set("storage", "SERVING");
+    assert.equal(states.get(""), "SERVING");
+    states.drain();
+    states.set("agents", "SERVING");
+    assert.deepEqual(
+      ["", "storage", "agents", "unknown"].map((part) => states.get(part)),
+      ["NOT_SERVING", "NOT_SERVING", "NOT_SERVING", undefined],
+    );
+    assert.deepEqual(states.parts(), { agents: "NOT_SERVING", storage: "NOT_SERVING" });
+  });
+
+  it("L08 who listens hears of changes alone, until they stop", () => {
+    const states = new HealthStates();
+    let heard = 0;
+    const stop = states.onChange(() => (heard += 1));
+    states.set("storage", "SERVING");
+    states.set("storage", "SERVING");
+    states.drain();
+    states.drain();
+    assert.equal(heard, 2);
+    stop();
+    states.set("storage", "NOT_SERVING");
+    assert.equal(heard, 2);
+  });
+});
 
 describe("health", () => {
   afterEach(closeApis);
@@ -65,6 +96,8 @@ describe("health", () => {
     const ended = rejection(watch());
     await eventually(() => seen.length === 1, "the first state");
     health.set("agents", "SERVING");
+    // Long enough for the watcher to be told twice of what has not changed.
+    await delay(20);
     health.set("storage", "NOT_SERVING");
     await eventually(() => seen.length === 2, "the failing state");
     health.set("storage", "SERVING");

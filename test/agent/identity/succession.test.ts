@@ -1,18 +1,39 @@
+// @peculiar/x509 needs this before anything else.
+import "reflect-metadata";
 import assert from "node:assert/strict";
-import { X509Certificate } from "node:crypto";
+import { webcrypto, X509Certificate } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as x509 from "@peculiar/x509";
 import { provenAuthorities } from "../../../src/agent/identity/succession.ts";
 import { TrustStore } from "../../../src/agent/identity/trust-store.ts";
 import { CertificateAuthority } from "../../../src/control-plane/certificates/certificate-authority.ts";
 import { systemClock } from "../../../src/resilience/clock.ts";
+import { certificatesIn } from "../../../src/rpc/public-key-digest.ts";
 import { forgeryOf } from "../../support/forged-certificate.ts";
 
 const nothing = new Uint8Array();
 const der = (pem: string) => Uint8Array.from(new X509Certificate(pem).raw);
 const now = () => systemClock.now();
 const tenYearsMs = 3_650 * 24 * 60 * 60_000;
+
+/** A certificate of an authority that has the key of a server's. */
+async function authorityOf(leaf: string, privateKey: string): Promise<string> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const pkcs8 = x509.PemConverter.decodeFirst(privateKey);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: "CN=Nobody",
+    notAfter: new Date(now() + 60_000),
+    keys: {
+      privateKey: await webcrypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]),
+      publicKey: await new x509.X509Certificate(leaf).publicKey.export(),
+    },
+    signingAlgorithm: algorithm,
+    extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+  });
+  return certificate.toString("pem");
+}
 
 describe("the succession of authorities", () => {
   let present: CertificateAuthority;
@@ -57,6 +78,27 @@ describe("the succession of authorities", () => {
     const certificate = der(successor.certificate);
     assert.equal(proven(certificate, endorsement, now() - 2 * 60 * 60_000), 0);
     assert.equal(proven(certificate, endorsement, now() + tenYearsMs + 1_000), 0);
+  });
+
+  it("V07 whoever has a server's certificate cannot make an authority of its key", async () => {
+    const issued = await present.issueServer(["localhost"]);
+    const [leaf = ""] = certificatesIn(issued.certificate);
+    assert.equal(proven(der(await authorityOf(leaf, issued.privateKey)), der(leaf)), 0);
+  });
+
+  it("V07 an authority has signed itself", () => {
+    assert.equal(proven(endorsement, endorsement), 0);
+  });
+
+  it("V07 neither a signature that is out of its time counts, nor one by an authority that is", async () => {
+    const certificate = der(successor.certificate);
+    const past = { ...systemClock, now: () => now() - tenYearsMs - 24 * 60 * 60_000 };
+    const once = await CertificateAuthority.from(present.keyed, past);
+    assert.equal(proven(certificate, der(await once.endorse(successor))), 0);
+    const old = await CertificateAuthority.create(past);
+    const late = await CertificateAuthority.from(old.keyed, systemClock);
+    const listed = [{ certificate, endorsement: der(await late.endorse(successor)) }];
+    assert.deepEqual(provenAuthorities(old.certificate, listed, now()), []);
   });
 
   it("V07 the present one needs no proof, also when another certificate for its key is known", () => {
