@@ -34,12 +34,12 @@ export class HandMadePeer {
   }
 
   /** A connection on which nothing was said yet; with TLS where there is an authority to trust (PEM). */
-  static async dial(port: number, ca: string | undefined): Promise<HandMadePeer> {
+  static async dial(port: number, ca: string | undefined, protocol = "h2"): Promise<HandMadePeer> {
     const where = { port, host: "127.0.0.1" };
     const socket =
       ca === undefined
         ? connectTcp(where)
-        : connectTls({ ...where, ca, servername: "localhost", ALPNProtocols: ["h2"] });
+        : connectTls({ ...where, ca, servername: "localhost", ALPNProtocols: [protocol] });
     const peer = new HandMadePeer(socket);
     await once(socket, ca === undefined ? "connect" : "secureConnect");
     return peer;
