@@ -40,6 +40,7 @@ export class FleetInventory {
   readonly #hosts = new Map<string, HostInventory>();
   readonly #idsByName = new Map<string, string>();
   readonly #finder = new ContainerFinder(() => this.#hosts.values());
+  readonly #watchers = new Map<string, Set<() => void>>();
   #sorted: readonly HostInventory[] | undefined;
 
   /** Adds a host, or gives a known one another name, agent or labels. Its containers stay. */
@@ -52,6 +53,7 @@ export class FleetInventory {
       this.#rename(known, identity);
     }
     this.#idsByName.set(identity.hostName, identity.hostId);
+    this.#tell(identity.hostId);
   }
 
   /** Takes a host and its containers out. */
@@ -62,7 +64,21 @@ export class FleetInventory {
       this.#hosts.delete(hostId);
       this.#forgetName(host.view);
       this.#sorted = undefined;
+      this.#tell(hostId);
     }
+  }
+
+  /**
+   * Calls back after the host was given another name, agent or labels, and after it was taken out, until the returned function is called. The
+   * listener must not throw.
+   */
+  watchHost(hostId: string, listener: () => void): () => void {
+    const watchers = this.#watchers.get(hostId) ?? new Set();
+    this.#watchers.set(hostId, watchers.add(listener));
+    return () => {
+      watchers.delete(listener);
+      if (watchers.size === 0) this.#watchers.delete(hostId);
+    };
   }
 
   /** Says whether the host's agent holds a session. An unknown host is ignored, here and below: it was just deleted. */
@@ -198,6 +214,10 @@ export class FleetInventory {
     host.identify(identity);
   }
 
+  #tell(hostId: string): void {
+    for (const listener of this.#watchers.get(hostId) ?? []) listener();
+  }
+
   #forgetName({ hostId, hostName }: HostView): void {
     if (this.#idsByName.get(hostName) === hostId) {
       this.#idsByName.delete(hostName);
@@ -209,7 +229,8 @@ function resolved({ host, container }: InventoryEntry): ResolvedContainer {
   return { host: host.view, containerId: container.id, container };
 }
 
-function hostNotFound(reference: string, close: readonly string[]): FleetError {
+/** There is no such host, for whoever asks. */
+export function hostNotFound(reference: string, close: readonly string[] = []): FleetError {
   const hint = close.length === 0 ? "" : `; did you mean ${close.map((name) => `"${name}"`).join(" or ")}?`;
   return new FleetError("HOST_NOT_FOUND", `the fleet has no host "${reference}"${hint}`, {
     metadata: { host: reference, ...(close.length === 0 ? {} : { close_names: close.join(", ") }) },

@@ -1,18 +1,20 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
+import { FleetError } from "../../domain/errors.ts";
 import { hasEnded } from "../../domain/command-state.ts";
 import {
   type CommandService,
   type ListCommandsRequest,
   ListCommandsRequestSchema,
 } from "../../gen/fairlead/command/v1/command_service_pb.js";
-import { untilAborted } from "../../resilience/signals.ts";
+import { linkSignal, untilAborted } from "../../resilience/signals.ts";
 import type { CommandRecord } from "../../storage/records.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { commandNotFound } from "../dispatch/dispatch-request.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import { everyHost, type HostTest } from "../inventory/host-view.ts";
 import { seenBy } from "./calling.ts";
+import { endWhenHidden } from "./end-when-hidden.ts";
 import { commandMessage, commandStateWords } from "./command-message.ts";
 import { msOrUnset } from "./durations.ts";
 import { historicHostId, seenHostIds } from "./host-history.ts";
@@ -37,6 +39,7 @@ export function createCommandService(parts: CommandServiceParts): ServiceImpl<ty
     async waitCommand({ id, timeout }, { signal, values }) {
       await findSeen(parts, id, seenBy(values));
       const record = await dispatcher.wait(id, msOrUnset(timeout) ?? defaultWaitMs, signal);
+      checkSeen(parts, record, seenBy(values));
       return { command: commandMessage(record) };
     },
     async cancelCommand({ id, timeout }, { signal, values }) {
@@ -46,9 +49,21 @@ export function createCommandService(parts: CommandServiceParts): ServiceImpl<ty
     },
     async *watchCommand({ id }, { signal, values }) {
       const sees = seenBy(values);
-      for await (const record of follow(dispatcher, id, signal)) {
-        checkSeen(parts, record, sees);
-        yield { command: commandMessage(record) };
+      const { hostId, hostName } = await findSeen(parts, id, sees);
+      const scope = linkSignal(signal);
+      try {
+        endWhenHidden(parts.inventory, {
+          host: { hostId, hostName },
+          sees,
+          scope,
+          reason: commandNotFound(id),
+        });
+        for await (const record of follow(dispatcher, id, scope.signal)) {
+          yield { command: commandMessage(record) };
+        }
+      } finally {
+        scope.abort(new FleetError("CANCELLED", "the call has ended"));
+        scope.release();
       }
     },
     listCommands: (request, { values }) => listCommands(parts, request, seenBy(values)),

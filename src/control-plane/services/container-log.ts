@@ -11,11 +11,13 @@ import type {
   StreamLogsResponseSchema,
 } from "../../gen/fairlead/container/v1/log_service_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
+import { linkSignal } from "../../resilience/signals.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import type { HostIdentity } from "../inventory/host-view.ts";
 import type { StreamMessage } from "../streams/data-stream.ts";
 import type { DataStreams } from "../streams/data-streams.ts";
-import { actorOf } from "./calling.ts";
+import { actorOf, seenBy } from "./calling.ts";
+import { endWhenHidden } from "./end-when-hidden.ts";
 import { type LogCursor, logCursorText, positionOfCursor } from "./log-cursor.ts";
 
 /** What logs need. */
@@ -78,29 +80,38 @@ export class ContainerLog {
 
   /** Everything from the wanted place on. Throws only where the container is alone, and the signal's reason. */
   async *messages(): AsyncGenerator<Message, void> {
-    const { request, signal, isAlone } = this.#wish;
-    const goesOn = request.follow && request.followRestarts;
-    for (;;) {
-      try {
-        yield* this.#once();
-        if (!goesOn) {
-          yield this.#end();
-          return;
-        }
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(goesOn && error instanceof FleetError && passing.has(error.reason))) {
-          if (isAlone || !(error instanceof FleetError)) throw error;
-          yield this.#end(error);
-          return;
-        }
-      }
-      await this.#untilMore();
+    const { signal, isAlone, values } = this.#wish;
+    const scope = linkSignal(signal);
+    try {
+      endWhenHidden(this.#parts.inventory, { host: this.#owner.host, sees: seenBy(values), scope });
+      yield* this.#runs(scope.signal);
+      yield this.#end();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isAlone || !(error instanceof FleetError)) throw error;
+      yield this.#end(error);
+    } finally {
+      scope.abort(new FleetError("CANCELLED", "the log is at its end"));
+      scope.release();
     }
   }
 
-  async *#once(): AsyncGenerator<Message, void> {
-    const { signal, values } = this.#wish;
+  async *#runs(signal: AbortSignal): AsyncGenerator<Message, void> {
+    const { follow, followRestarts } = this.#wish.request;
+    for (;;) {
+      try {
+        yield* this.#once(signal);
+        if (!follow || !followRestarts) return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(followRestarts && error instanceof FleetError && passing.has(error.reason))) throw error;
+      }
+      await this.#untilMore(signal);
+    }
+  }
+
+  async *#once(signal: AbortSignal): AsyncGenerator<Message, void> {
+    const { values } = this.#wish;
     const { host, containerId, name } = this.#owner;
     const { name: caller, keyId, address } = actorOf(values);
     const { stream } = await this.#parts.dataStreams.open({
@@ -165,7 +176,7 @@ export class ContainerLog {
 
   #source() {
     const { host, containerId, name } = this.#owner;
-    const { online = false } = this.#parts.inventory.host(host.hostId) ?? {};
+    const { online = false } = this.#parts.inventory.host(host.hostId, seenBy(this.#wish.values)) ?? {};
     return {
       host: { id: host.hostId, name: host.hostName, online },
       containerId,
@@ -174,9 +185,8 @@ export class ContainerLog {
   }
 
   /** Until the container runs again, or another one has its name. */
-  async #untilMore(): Promise<void> {
+  async #untilMore(signal: AbortSignal): Promise<void> {
     const { clock, inventory } = this.#parts;
-    const { signal } = this.#wish;
     for (;;) {
       await clock.sleep(lookMs, signal);
       const host = inventory.host(this.#owner.host.hostId);

@@ -9,12 +9,13 @@ import type {
 } from "../../gen/fairlead/container/v1/exec_service_pb.js";
 import type { ProcessInput } from "../../gen/fairlead/container/v1/process_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
-import { linkSignal } from "../../resilience/signals.ts";
+import { type LinkedSignal, linkSignal } from "../../resilience/signals.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import type { DataStreams } from "../streams/data-streams.ts";
 import { actorOf, seenBy } from "./calling.ts";
 import { callSignal } from "./call-signal.ts";
+import { endWhenHidden } from "./end-when-hidden.ts";
 import { ExecInputs } from "./exec-inputs.ts";
 import { ExecSession } from "./exec-session.ts";
 import { withHeartbeats } from "./heartbeats.ts";
@@ -36,23 +37,24 @@ export function createExecService(parts: ExecServiceParts): ServiceImpl<typeof E
   const inputs = new ExecInputs();
   return {
     exec: (requests, context) =>
-      answers(parts, context, async function* (signal) {
+      answers(parts, context, async function* (scope) {
+        const { signal } = scope;
         const iterator = requests[Symbol.asyncIterator]();
         const first = await iterator.next();
         const message = first.done === true ? undefined : first.value.message;
         const start = message?.case === "start" ? message.value : undefined;
-        const session = await open(parts, start, context, signal);
+        const session = await open(parts, start, context, scope);
         yield started(session, "");
         void session.feed(rest(iterator), signal);
         yield* session.output(signal);
       }),
     startExec: ({ start }, context) =>
-      answers(parts, context, async function* (signal) {
-        const session = await open(parts, start, context, signal);
+      answers(parts, context, async function* (scope) {
+        const session = await open(parts, start, context, scope);
         const { id, leave } = inputs.enter(session, actorOf(context.values));
         try {
           yield started(session, id);
-          yield* session.output(signal);
+          yield* session.output(scope.signal);
         } finally {
           leave();
         }
@@ -74,12 +76,12 @@ export function createExecService(parts: ExecServiceParts): ServiceImpl<typeof E
 async function* answers(
   { clock }: ExecServiceParts,
   context: HandlerContext,
-  work: (signal: AbortSignal) => AsyncIterable<Answer>,
+  work: (scope: LinkedSignal) => AsyncIterable<Answer>,
 ) {
   const call = callSignal(context.signal);
   const scope = linkSignal(call.signal);
   try {
-    for await (const message of withHeartbeats(work(scope.signal), { clock, everyMs: heartbeatMs })) {
+    for await (const message of withHeartbeats(work(scope), { clock, everyMs: heartbeatMs })) {
       yield message === undefined ? {} : { message };
     }
   } finally {
@@ -93,19 +95,18 @@ async function open(
   parts: ExecServiceParts,
   start: ExecStart | undefined,
   { values }: HandlerContext,
-  signal: AbortSignal,
+  scope: LinkedSignal,
 ): Promise<ExecSession> {
   if (start === undefined) throw noStart();
-  const { host, containerId, container } = parts.inventory.resolve(
-    start.container,
-    start.host,
-    seenBy(values),
-  );
+  const sees = seenBy(values);
+  const { host, containerId, container } = parts.inventory.resolve(start.container, start.host, sees);
+  endWhenHidden(parts.inventory, { host, sees, scope });
   const target = {
     host,
     containerId: containerId ?? start.container,
     containerName: container?.name ?? start.container,
   };
+  const { signal } = scope;
   return await ExecSession.open(parts, { target, start, actor: actorOf(values), signal });
 }
 

@@ -15,6 +15,7 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { FleetInventory } from "../inventory/fleet-inventory.ts";
 import { callSignal } from "./call-signal.ts";
 import { actorOf, seenBy } from "./calling.ts";
+import { endWhenHidden } from "./end-when-hidden.ts";
 import { FileCopy, type FileCopyParts, type FileOwner } from "./file-copy.ts";
 
 /** What the file service needs. */
@@ -44,8 +45,10 @@ async function* copyFrom(
   const call = callSignal(signal);
   const scope = linkSignal(call.signal);
   try {
+    const owner = ownerOf(parts, request, values);
+    endWhenHidden(parts.inventory, { host: owner.host, sees: seenBy(values), scope });
     const copy = await FileCopy.open(parts, {
-      owner: ownerOf(parts, request, values),
+      owner,
       direction: "OUT",
       path: request.path,
       operation: { case: "copyOut" },
@@ -71,8 +74,10 @@ async function copyTo(
     const iterator = requests[Symbol.asyncIterator]();
     const start = startOf(await iterator.next());
     const { path, copyOwners, allowOverwriteKind } = start;
+    const owner = ownerOf(parts, start, values);
+    endWhenHidden(parts.inventory, { host: owner.host, sees: seenBy(values), scope });
     const copy = await FileCopy.open(parts, {
-      owner: ownerOf(parts, start, values),
+      owner,
       direction: "IN",
       path,
       operation: { case: "copyIn", copyOwners, allowOverwriteKind },

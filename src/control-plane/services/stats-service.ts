@@ -15,9 +15,11 @@ import { withDeadline } from "../../resilience/deadline.ts";
 import { eachOf } from "../../resilience/each-of.ts";
 import { Merge } from "../../resilience/merge.ts";
 import { linkSignal } from "../../resilience/signals.ts";
-import type { HostView } from "../inventory/host-view.ts";
+import { hostNotFound } from "../inventory/fleet-inventory.ts";
+import type { HostTest, HostView } from "../inventory/host-view.ts";
 import { callSignal } from "./call-signal.ts";
 import { seenBy } from "./calling.ts";
+import { endWhenHidden } from "./end-when-hidden.ts";
 import { withHeartbeats } from "./heartbeats.ts";
 import { HostFigures, type HostFiguresParts, type Moment, referenceTo } from "./host-figures.ts";
 import { type HostWish, StatsScope } from "./stats-scope.ts";
@@ -120,6 +122,7 @@ function stepsOf(
 class FollowedHosts {
   readonly #parts: StatsServiceParts;
   readonly #signal: AbortSignal;
+  readonly #sees: HostTest;
   readonly #scope: StatsScope;
   readonly #figures: HostFigures;
   readonly #followed = new Set<string>();
@@ -135,6 +138,7 @@ class FollowedHosts {
     const { scope, figures } = stepsOf(parts, request, context, interval);
     this.#parts = parts;
     this.#signal = signal;
+    this.#sees = seenBy(context.values);
     this.#scope = scope;
     this.#figures = figures;
   }
@@ -171,32 +175,38 @@ class FollowedHosts {
 
   async *#follow(host: HostView): AsyncGenerator<Response, void> {
     let told: string | undefined;
+    const { inventory } = this.#parts;
+    const shown = linkSignal(this.#signal);
     try {
+      endWhenHidden(inventory, { host, sees: this.#sees, scope: shown });
       for (let wish = this.#scope.of(host.hostId); wish !== undefined; wish = this.#scope.of(host.hostId)) {
         try {
-          for await (const moment of this.#untilOther(wish)) {
+          for await (const moment of this.#untilOther(wish, shown.signal)) {
             told = undefined;
             yield responseOf(wish.host, moment);
           }
         } catch (error) {
           this.#signal.throwIfAborted();
           if (!(error instanceof FleetError)) throw error;
+          if (shown.signal.aborted) break;
           if (told !== error.reason) yield unanswered(wish.host, error);
           told = error.reason;
           await this.#parts.clock.sleep(retryMs, this.#signal);
         }
       }
-      yield this.#parts.inventory.host(host.hostId) === undefined
-        ? unanswered(host, new FleetError("HOST_NOT_FOUND", `host ${host.hostName} was deleted`))
+      yield inventory.host(host.hostId, this.#sees) === undefined
+        ? unanswered(host, hostNotFound(host.hostName))
         : responseOf(host, { containers: [], host: undefined });
     } finally {
+      shown.abort(new FleetError("CANCELLED", "the host is followed no more"));
+      shown.release();
       this.#followed.delete(host.hostId);
     }
   }
 
   /** Until other containers of the host are meant. An agent whose stream just ends is taken for one that is not there. */
-  async *#untilOther(wish: HostWish): AsyncGenerator<Moment, void> {
-    for await (const moment of this.#figures.moments(wish, this.#signal)) {
+  async *#untilOther(wish: HostWish, signal: AbortSignal): AsyncGenerator<Moment, void> {
+    for await (const moment of this.#figures.moments(wish, signal)) {
       yield moment;
       if (isOther(wish, this.#scope.of(wish.host.hostId))) return;
     }
