@@ -38,7 +38,7 @@ answerParent({
 
   /** Follows the fleet's events from now on. */
   watch: async () => {
-    const following = client().events.watchEvents({})[Symbol.asyncIterator]();
+    const following = client().events.watchEvents({ maxBatchSize: 256 })[Symbol.asyncIterator]();
     await following.next();
     void count(following);
   },
@@ -89,11 +89,10 @@ async function read(
   }
 }
 
-async function count(events: AsyncIterator<{ readonly event?: unknown }>): Promise<void> {
+async function count(messages: AsyncIterator<{ readonly events: readonly unknown[] }>): Promise<void> {
   for (;;) {
-    const next = await events.next();
+    const next = await messages.next();
     if (next.done === true) return;
-    if (next.value.event === undefined) continue;
-    eventsSeen += 1;
+    eventsSeen += next.value.events.length;
   }
 }

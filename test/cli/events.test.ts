@@ -72,14 +72,15 @@ describe("events on the command line", () => {
     const cursors: (bigint | undefined)[] = [];
     const answers: Answers = {
       events: {
-        async *watchEvents({ afterSequence }, { signal }) {
+        async *watchEvents({ afterSequence, maxBatchSize }, { signal }) {
+          assert.equal(maxBatchSize, 256);
           cursors.push(afterSequence);
           if (cursors.length === 1) {
             yield { cursor: 4n };
             yield { event: eventOf(5n), cursor: 5n };
             throw new FleetError("DRAINING", "the control plane is going down");
           }
-          yield { event: eventOf(6n), cursor: 6n };
+          yield { events: [eventOf(6n), eventOf(7n)], cursor: 7n };
           setTimeout(() => interruption.abort(), 20);
           await new Promise((resolve) => signal.addEventListener("abort", resolve));
         },
@@ -96,7 +97,7 @@ describe("events on the command line", () => {
     assert.deepEqual(
       [sequences, cursors],
       [
-        ["5", "6"],
+        ["5", "6", "7"],
         [undefined, 5n],
       ],
     );

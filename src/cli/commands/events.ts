@@ -62,9 +62,9 @@ async function followEvents(
   let begun = false;
   const read = async () => {
     for await (const answer of watch(invocation, filter, cursor)) {
-      if (answer.event !== undefined) {
-        printEvent(invocation, answer.event);
-      }
+      // One alone comes from a control plane that knows no batches.
+      const events = answer.event === undefined ? answer.events : [answer.event];
+      for (const event of events) printEvent(invocation, event);
       cursor = answer.cursor;
       begun = true;
     }
@@ -73,9 +73,12 @@ async function followEvents(
   await followOverLosses(invocation.environment, { read, hasBegun: () => begun });
 }
 
+/** As many as the API allows in one message. */
+const largestBatch = 256;
+
 function watch({ client, call }: Invocation, filter: RequestedEventFilter, cursor: bigint | undefined) {
   const from = cursor === undefined ? {} : { afterSequence: cursor };
-  return client.events.watchEvents({ filter, ...from }, call);
+  return client.events.watchEvents({ filter, ...from, maxBatchSize: largestBatch }, call);
 }
 
 function printEvent(invocation: Invocation, event: Event): void {

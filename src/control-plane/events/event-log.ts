@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { Clock } from "../../resilience/clock.ts";
+import { portions } from "../../resilience/portions.ts";
 import type { EventRecord, NewEvent } from "../../storage/records.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { EventSlices } from "./event-slices.ts";
@@ -12,9 +13,9 @@ import { RecentEvents } from "./recent-events.ts";
 /** An event as its author knows it; what is left out is empty, and times are now. */
 export type EventDraft = Partial<NewEvent> & Pick<NewEvent, "type">;
 
-/** What a watcher is told. Without an event it says only how far the watcher has come. */
+/** What a watcher is told. Without events it says only how far the watcher has come. */
 export interface EventNotice {
-  readonly event?: EventRecord;
+  readonly events: readonly EventRecord[];
   /** Every matching event up to this sequence has been told. Good to come back with. */
   readonly cursor: number;
 }
@@ -178,18 +179,15 @@ export class EventLog {
     filter: () => EventFilter,
     signal: AbortSignal,
   ): AsyncGenerator<EventNotice, never> {
-    yield { cursor: position.cursor };
+    yield { events: [], cursor: position.cursor };
     let heartbeatAt = this.#clock.monotonic() + heartbeatMs;
-    let toldInTurn = 0;
     for (;;) {
       const upTo = await this.#bell.wait(position.cursor, heartbeatAt, this.#clock, signal);
       const events = upTo > position.cursor ? await this.#read(filter(), position.cursor, upTo) : [];
-      for (const event of events) {
-        position.cursor = event.sequence;
-        yield { event, cursor: position.cursor };
-        toldInTurn += 1;
-        if (toldInTurn * this.#watchers.size < eventsPerTurn) continue;
-        toldInTurn = 0;
+      const share = Math.max(1, Math.floor(eventsPerTurn / this.#watchers.size));
+      for (const told of portions(events, share)) {
+        position.cursor = told.at(-1)?.sequence ?? position.cursor;
+        yield { events: told, cursor: position.cursor };
         await turn();
       }
       if (events.length < eventsPerRead) {
@@ -199,7 +197,7 @@ export class EventLog {
         if (this.#clock.monotonic() < heartbeatAt) {
           continue;
         }
-        yield { cursor: position.cursor };
+        yield { events: [], cursor: position.cursor };
       }
       heartbeatAt = this.#clock.monotonic() + heartbeatMs;
     }

@@ -1,3 +1,4 @@
+import { portions } from "../../resilience/portions.ts";
 import type { NewEvent } from "../../storage/records.ts";
 
 /** Where slices go. */
@@ -34,16 +35,16 @@ export class EventSlices {
   /** Resolves when all are stored. Rejects when some are not. */
   async add(events: readonly NewEvent[]): Promise<void> {
     const { maxEvents, gatherMs } = this.#options;
-    const portions: Portion[] = [];
-    for (let start = 0; start < events.length; start += maxEvents) {
-      portions.push({ events: events.slice(start, start + maxEvents), ...Promise.withResolvers<void>() });
-    }
-    this.#waiting.push(...portions);
+    const added = Array.from(portions(events, maxEvents), (portion) => ({
+      events: portion,
+      ...Promise.withResolvers<void>(),
+    }));
+    this.#waiting.push(...added);
     this.#waitingEvents += events.length;
     if (this.#isClosed) this.#commit(this.#take(Number.POSITIVE_INFINITY));
     else if (this.#waitingEvents >= maxEvents) void this.#storeAll();
     else this.#timer ??= setTimeout(() => void this.#storeAll(), gatherMs);
-    await Promise.all(portions.map(({ promise }) => promise));
+    await Promise.all(added.map(({ promise }) => promise));
   }
 
   /** Stores all that waits in one go, and what comes later without a wait. */
@@ -79,7 +80,7 @@ export class EventSlices {
   }
 
   /** Each by itself, so that an odd one costs no others. */
-  #commit(portions: readonly Portion[]): void {
-    for (const { events, resolve, reject } of portions) this.#options.commit(events).then(resolve, reject);
+  #commit(slice: readonly Portion[]): void {
+    for (const { events, resolve, reject } of slice) this.#options.commit(events).then(resolve, reject);
   }
 }

@@ -9,6 +9,7 @@ import {
   ListEventsRequestSchema,
   type WatchEventsRequest,
 } from "../../gen/fairlead/event/v1/event_service_pb.js";
+import { portions } from "../../resilience/portions.ts";
 import type { EventRecord } from "../../storage/records.ts";
 import type { EventFilter } from "../events/event-filter.ts";
 import type { EventLog } from "../events/event-log.ts";
@@ -53,16 +54,27 @@ async function listEvents(
 
 async function* watchEvents(
   { events, inventory }: EventServiceParts,
-  { filter, afterSequence }: WatchEventsRequest,
+  { filter, afterSequence, maxBatchSize }: WatchEventsRequest,
   { signal, values }: HandlerContext,
 ) {
   const sees = seenBy(values);
   const wanted = filterOf(inventory, filter, sees);
   const seen = new SeenEvents(inventory, sees);
   const after = afterSequence === undefined ? undefined : Number(afterSequence);
-  for await (const { event, cursor } of events.watch(() => seen.limit(wanted), after, signal)) {
-    yield { event: event === undefined ? undefined : eventMessage(event), cursor: BigInt(cursor) };
+  for await (const { events: told, cursor } of events.watch(() => seen.limit(wanted), after, signal)) {
+    if (told.length === 0) yield { cursor: BigInt(cursor) };
+    else if (maxBatchSize === 0) yield* told.map(singleMessage);
+    else yield* Array.from(portions(told, maxBatchSize), batchMessage);
   }
+}
+
+function singleMessage(record: EventRecord) {
+  return { event: eventMessage(record), cursor: BigInt(record.sequence) };
+}
+
+function batchMessage(records: readonly EventRecord[]) {
+  const events = records.map(eventMessage);
+  return { events, cursor: events.at(-1)?.sequence ?? 0n };
 }
 
 function filterOf(inventory: FleetInventory, filter: FilterMessage | undefined, sees: HostTest): EventFilter {

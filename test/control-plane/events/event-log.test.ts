@@ -132,7 +132,7 @@ describe("the event log", () => {
     const watcher = log.watch({}, undefined, neverAborted);
     await store("after");
     const newest = await storage.events.newest();
-    assert.deepEqual(await watcher.next(), { done: false, value: { cursor: newest - 1 } });
+    assert.deepEqual(await watcher.next(), { done: false, value: { events: [], cursor: newest - 1 } });
     assert.equal((await nextEvent(watcher)).containerName, "after");
     await watcher.return(undefined as never);
   });
@@ -171,9 +171,7 @@ describe("the event log", () => {
       for (let step = 0; step < (round * 5) % 30 && told.length < stored.length; step += 1) {
         const { value } = await watcher.next();
         cursor = value.cursor;
-        if (value.event !== undefined) {
-          told.push(value.event.containerName);
-        }
+        told.push(...value.events.map(({ containerName }) => containerName));
       }
       abort.abort(new Error("left"));
       await storing;
@@ -189,13 +187,12 @@ describe("the event log", () => {
     const all = log.watch({}, undefined, neverAborted);
     const some = log.watch({ container: "b" }, undefined, neverAborted);
     await Promise.all([all.next(), some.next()]);
-    const told = [nextEvent(all), nextEvent(some)];
+    const told = Promise.all([nextEvents(all, 2), nextEvents(some, 1)]);
     await store("a", "b");
-    told.push(nextEvent(all));
-    const [a, onlyB, b] = await Promise.all(told);
+    const [both, onlyB] = await told;
     assert.equal(reads.callCount, 0);
-    assert.deepEqual([a, b], await log.list({}, 0, 10));
-    assert.deepEqual(onlyB, b);
+    assert.deepEqual(both, await log.list({}, 0, 10));
+    assert.deepEqual(onlyB, both.slice(1));
     await Promise.all([all.return(undefined as never), some.return(undefined as never)]);
   });
 
@@ -226,7 +223,7 @@ describe("the event log", () => {
     clock.advance(14_999);
     assert.equal(await Promise.race([heartbeat, turns(50)]), "nothing");
     clock.advance(1);
-    assert.deepEqual((await heartbeat).value, { cursor: await storage.events.newest() });
+    assert.deepEqual((await heartbeat).value, { events: [], cursor: await storage.events.newest() });
     await watcher.return(undefined as never);
   });
 
@@ -303,23 +300,27 @@ describe("the event log", () => {
 
 type Watcher = AsyncGenerator<EventNotice, never>;
 
-/** Reads until a notice with an event comes. */
+/** What was told together with the event that `nextEvent` gave last. */
+const toldAsWell = new WeakMap<Watcher, EventRecord[]>();
+
+/** The next event, read from the log when there is need. */
 async function nextEvent(watcher: Watcher): Promise<EventRecord> {
-  for (;;) {
-    const { value } = await watcher.next();
-    if (value.event !== undefined) {
-      return value.event;
-    }
-  }
+  const told = toldAsWell.get(watcher) ?? [];
+  while (told.length === 0) told.push(...(await watcher.next()).value.events);
+  const [next, ...others] = told;
+  toldAsWell.set(watcher, others);
+  return next!;
+}
+
+async function nextEvents(watcher: Watcher, count: number): Promise<EventRecord[]> {
+  const events: EventRecord[] = [];
+  while (events.length < count) events.push(await nextEvent(watcher));
+  return events;
 }
 
 /** The containers of the next so many events. */
 async function namesOf(watcher: Watcher, count: number): Promise<string[]> {
-  const names: string[] = [];
-  while (names.length < count) {
-    names.push((await nextEvent(watcher)).containerName);
-  }
-  return names;
+  return (await nextEvents(watcher, count)).map(({ containerName }) => containerName);
 }
 
 function isExpired(error: unknown): boolean {

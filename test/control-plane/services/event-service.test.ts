@@ -108,6 +108,34 @@ describe("the event service", () => {
     assert.equal(names.length, 14);
   });
 
+  it("L03 a watcher that takes batches gets what there is together, none larger than it asked for, each with a cursor to come back with", async () => {
+    const names = ["a", "b", "c", "d", "e", "f", "g"];
+    await store(...names);
+    const filter = { types: [EventType.CONTAINER_STARTED] };
+    const abort = new AbortController();
+    const batches: { names: string[]; cursor: bigint }[] = [];
+    for await (const { event, events, cursor } of api.eventService.watchEvents(
+      { filter, afterSequence: 0n, maxBatchSize: 3 },
+      { signal: abort.signal },
+    )) {
+      assert.equal(event, undefined);
+      if (events.length === 0) continue;
+      assert.equal(cursor, events.at(-1)?.sequence);
+      batches.push({ names: events.map(({ containerName }) => containerName), cursor });
+      if (batches.length === 3) break;
+    }
+    abort.abort();
+    assert.deepEqual(
+      batches.map((batch) => batch.names),
+      [["a", "b", "c"], ["d", "e", "f"], ["g"]],
+    );
+    const { events } = await api.eventService.listEvents({ filter, afterSequence: batches[0]!.cursor });
+    assert.deepEqual(
+      events.map(({ containerName }) => containerName),
+      names.slice(3),
+    );
+  });
+
   it("L04 a cursor that is no longer kept is refused as out of range", async () => {
     await store("a", "b", "c", "d");
     const newest = await api.storage.events.newest();
