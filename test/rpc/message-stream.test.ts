@@ -127,6 +127,17 @@ describe("typed messages over a grpc-js stream", () => {
     assert.equal(read, total);
   });
 
+  it("D03 an end of one's own wakes who waits to read and who waits to send", async () => {
+    const stream = new MessageStream(new HeldCall(), types);
+    const reading = stream.next(neverAborted);
+    const sending = (async () => {
+      for (;;) await stream.send(record(60_000), neverAborted);
+    })();
+    await turns(20);
+    stream.end(new FleetError("CANCELLED", "enough"));
+    for (const waiting of [reading, sending]) await assert.rejects(waiting, /enough/);
+  });
+
   it("D02 what waits in the call for a peer that does not read is bounded in bytes, and small messages in number", async () => {
     for (const { bytes, most } of [
       { bytes: 60_000, most: 3 },
