@@ -68,6 +68,27 @@ describe("the control plane's intake of host events", () => {
     assert.deepEqual(await names(plane), ["1", "2", "3 caught up", "4 caught up", "5", "6 caught up"]);
   });
 
+  it("L05 what happened in one millisecond, to several containers or in several ways, is several facts", async () => {
+    await using plane = await testControlPlane();
+    const agent = await plane.enrolled();
+    agent.send({ hostEvents: [started(1)] });
+    await stored(agent, 1n);
+    const together = (action: ContainerAction, containerId: string): HostEventInit => ({
+      ...started(1, { caughtUp: true }),
+      event: { case: "container", value: { action, containerId, containerName: containerId.slice(0, 1) } },
+    });
+    agent.send({
+      hostEvents: [
+        together(ContainerAction.STARTED, idOf("a")),
+        together(ContainerAction.STARTED, idOf("b")),
+        together(ContainerAction.DIED, idOf("a")),
+      ],
+    });
+    await stored(agent, 4n);
+    assert.deepEqual(await names(plane), ["1", "b caught up"]);
+    assert.equal((await recordedEvents(plane, EventType.CONTAINER_DIED)).length, 1);
+  });
+
   it("L06 finds what is known behind hundreds of newer events, and not what another host reported", async () => {
     await using plane = await testControlPlane();
     const [agent, other] = [await plane.enrolled(), await plane.enrolled()];
