@@ -70,6 +70,7 @@ describe("the authorities that a client trusts", () => {
     const both = `${first.certificate}${bridge}\n`;
     assert.equal(await told(both, key, leaf, bridge, first.certificate), undefined);
     assert.equal(await told(second.certificate, key, leaf, bridge, first.certificate), undefined);
+    assert.equal(await told(`${bridge}\n`, key, leaf, bridge), undefined);
     const renewed = await told(both, key, leaf, second.certificate);
     assert.deepEqual(
       renewed?.map((pem) => new X509Certificate(pem).raw),

@@ -156,6 +156,22 @@ describe("the database file", () => {
     assert.equal((await child.ended).code, 0);
   });
 
+  it("C36 as large as it may be: what needs room fails with a clear reason, reads go on, and it recovers by itself", async () => {
+    const orm = await openOrm(files.path);
+    const storage = new OrmStorage(orm, silent);
+    await storage.commit({ commands: [commandRecord(1)] });
+    const large = () =>
+      storage.commit({ commands: [commandRecord(2, { payload: Buffer.alloc(1_000_000) })] });
+    await orm.em.execute("pragma max_page_count = 1");
+    await assert.rejects(large(), { reason: "STORAGE_UNAVAILABLE" });
+    assert.equal(storage.healthy(), false);
+    assert.equal((await storage.commands.open()).length, 1);
+    await orm.em.execute("pragma max_page_count = 1000000");
+    await large();
+    assert.equal(storage.healthy(), true);
+    await storage.close();
+  });
+
   it("C36 read-only: writes fail with a clear reason, reads go on, and it recovers by itself", async () => {
     const orm = await openOrm(files.path);
     const storage = new OrmStorage(orm, silent);

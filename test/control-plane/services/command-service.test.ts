@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { newId } from "../../../src/domain/ids.ts";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
+import { eventually } from "../../support/control-plane-harness.ts";
 import { commandRecord, failureOf, type ServicesUnderTest, startServices } from "./services-harness.ts";
 
 describe("the command service", () => {
@@ -101,6 +102,9 @@ describe("the command service", () => {
         container: index < 5 ? "web" : "c0ffee",
         containerName: index < 5 ? "web" : "db",
         hostId: index === 8 ? goneHost : "id-alpha",
+        caller: index === 2 ? "alice" : "tester",
+        reason: index === 4 ? "CONFLICT" : "",
+        createTime: index * 1_000,
       }),
     );
     await api.storage.commit({ commands: records });
@@ -122,9 +126,31 @@ describe("the command service", () => {
     assert.deepEqual(await idsOf({ host: "alpha", container: "c0ffee" }), [7, 6, 5]);
     assert.deepEqual(await idsOf({ states: [CommandState.SUCCEEDED] }), [6, 3, 0]);
     assert.deepEqual(await idsOf({ states: [CommandState.UNSPECIFIED] }), []);
+    assert.deepEqual(await idsOf({ caller: "alice" }), [2]);
+    assert.deepEqual(await idsOf({ reasons: ["CONFLICT"] }), [4]);
+    assert.deepEqual(await idsOf({ createdSinceTime: timestampFromMs(6_000) }), [8, 7, 6]);
+    assert.deepEqual(await idsOf({ createdBeforeTime: timestampFromMs(2_000) }), [1, 0]);
     // Of a host that is gone the history is left, by its id.
     assert.deepEqual(await idsOf({ host: goneHost }), [8]);
     const error = await failureOf(api.commands.listCommands({ host: "alhpa" }));
     assert.equal(error.metadata["close_names"], "alpha");
+  });
+
+  it("C38 nobody is told any more who has followed a command to its end, or has left", async () => {
+    const [ended, open] = [commandRecord({ state: "SUCCEEDED" }), commandRecord({})];
+    await api.storage.commit({ commands: [ended, open] });
+    for await (const { command } of api.commands.watchCommand({ id: ended.id })) {
+      assert.equal(command?.state, CommandState.SUCCEEDED);
+    }
+    assert.equal(api.dispatcher.watchers, 0);
+    const leaving = new AbortController();
+    const following = (async () => {
+      for await (const _ of api.commands.watchCommand({ id: open.id }, { signal: leaving.signal })) {
+        assert.equal(api.dispatcher.watchers, 1);
+        leaving.abort();
+      }
+    })();
+    await failureOf(following);
+    await eventually(() => api.dispatcher.watchers === 0, "nobody is told");
   });
 });

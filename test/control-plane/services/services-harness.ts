@@ -40,6 +40,8 @@ export class FakeDispatcher {
   failure: FleetError | undefined;
   /** Never answers; only the caller's signal ends a call. */
   silent = false;
+  /** How many follow a command. */
+  watchers = 0;
   storage: Storage | undefined;
 
   async dispatch(request: DispatchRequest): Promise<Dispatched> {
@@ -82,8 +84,11 @@ export class FakeDispatcher {
     return this.find(id);
   }
 
-  watch(): undefined {
-    return undefined;
+  watch(): () => void {
+    this.watchers += 1;
+    return () => {
+      this.watchers -= 1;
+    };
   }
 }
 

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { EventLog } from "../../../src/control-plane/events/event-log.ts";
+import type { AgentSession } from "../../../src/control-plane/session/agent-session.ts";
+import { HostEventIntake } from "../../../src/control-plane/session/host-event-intake.ts";
 import { newId } from "../../../src/domain/ids.ts";
-import { ContainerAction, type HostEventSchema } from "../../../src/gen/fairlead/agent/v1/inventory_pb.js";
+import { ContainerAction, HostEventSchema } from "../../../src/gen/fairlead/agent/v1/inventory_pb.js";
+import { ControlFrameSchema } from "../../../src/gen/fairlead/agent/v1/frame_pb.js";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
+import { KeyedTurns } from "../../../src/resilience/keyed-turns.ts";
 import { testControlPlane, type TestControlPlane } from "../../support/control-plane-harness.ts";
 import { dispatchTo, stopWeb } from "../../support/dispatching.ts";
 import type { RawAgent } from "../../support/raw-agent.ts";
@@ -34,6 +39,19 @@ async function names(plane: TestControlPlane): Promise<string[]> {
   return events.map(({ containerName, attributes }) =>
     attributes["caught_up"] === "true" ? `${containerName} caught up` : containerName,
   );
+}
+
+/** What happened in the first millisecond, and may have been told before. */
+function together(action: ContainerAction, containerId: string): HostEventInit {
+  return {
+    eventTime: timestampFromMs(at + 1),
+    caughtUp: true,
+    event: { case: "container", value: { action, containerId, containerName: containerId.slice(0, 1) } },
+  };
+}
+
+function unexpected(): never {
+  throw new Error("too little waits for that");
 }
 
 describe("the control plane's intake of host events", () => {
@@ -68,15 +86,34 @@ describe("the control plane's intake of host events", () => {
     assert.deepEqual(await names(plane), ["1", "2", "3 caught up", "4 caught up", "5", "6 caught up"]);
   });
 
+  it("L06 what could not be stored, and all that comes behind it in the session, is not told as stored", async () => {
+    const told: bigint[] = [];
+    let works = true;
+    const intake = new HostEventIntake({
+      session: {
+        identity: { hostId: "host-1", hostName: "one" },
+        send: (item: Uint8Array) => told.push(fromBinary(ControlFrameSchema, item).storedHostEvents),
+      } as unknown as AgentSession,
+      call: { isPaused: () => false, pause: unexpected, resume: unexpected },
+      settings: { maxUnstoredEvents: 100 },
+      events: { recordMany: () => Promise.resolve(works) } as unknown as EventLog,
+      storage: { events: { newestOfHost: () => Promise.resolve([]) } },
+      eventTurns: new KeyedTurns(),
+      traffic: { callerOf: () => Promise.resolve(undefined) },
+    });
+    for (const isWorking of [true, false, true]) {
+      works = isWorking;
+      intake.take([create(HostEventSchema, started(1))], 1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(told, [1n]);
+  });
+
   it("L05 what happened in one millisecond, to several containers or in several ways, is several facts", async () => {
     await using plane = await testControlPlane();
     const agent = await plane.enrolled();
     agent.send({ hostEvents: [started(1)] });
     await stored(agent, 1n);
-    const together = (action: ContainerAction, containerId: string): HostEventInit => ({
-      ...started(1, { caughtUp: true }),
-      event: { case: "container", value: { action, containerId, containerName: containerId.slice(0, 1) } },
-    });
     agent.send({
       hostEvents: [
         together(ContainerAction.STARTED, idOf("a")),

@@ -65,8 +65,15 @@ describe("retention", () => {
       const commands = await storage.commands.list({ limit: 100 });
       return commands.map((command) => command.outcome.byteLength);
     };
+    let emptied = 0;
+    const emptyLog = storage.emptyLog.bind(storage);
+    storage.emptyLog = () => {
+      emptied += 1;
+      return emptyLog();
+    };
     await retention.round(neverAborted);
     assert.deepEqual(await outcomes(), Array(50).fill(3));
+    assert.equal(emptied, 1, "what ended before leaves the files");
     nowMs += dayMs + 20;
     await retention.round(neverAborted);
     assert.deepEqual(await outcomes(), [...Array(30).fill(3), ...Array(20).fill(0)], "newest first");
@@ -86,6 +93,10 @@ describe("retention", () => {
     nowMs += 2 * dayMs;
     await retention.round(neverAborted);
     assert.equal((await outcomes())[0], 3);
+  });
+
+  it("C33 ended commands are kept for 30 days, and 1,000,000 of them, unless that is set", () => {
+    assert.deepEqual([defaultRetention.commandsMs, defaultRetention.maxCommands], [30 * dayMs, 1_000_000]);
   });
 
   it("C33 what is too old goes, what is not stays, and what has not ended stays for ever", async () => {
