@@ -60,9 +60,7 @@ export function guardSession(
   { firstFrameMs, idleMs, onCut }: SessionGuard,
 ): void {
   const address = session.socket.remoteAddress ?? "";
-  const firstFrame = setTimeout(() => session.destroy(), firstFrameMs).unref();
-  session.once("remoteSettings", () => clearTimeout(firstFrame));
-  session.once("close", () => clearTimeout(firstFrame));
+  endSilent(session, firstFrameMs);
   session.on("error", (error: Error) => {
     const cause = causeOf(error);
     if (cause !== undefined) onCut(cause, address);
@@ -77,6 +75,20 @@ function causeOf(error: NodeJS.ErrnoException): CutCause | undefined {
   return error.code?.startsWith("ERR_HTTP2_") === true ? "protocol" : undefined;
 }
 
+// Once it has spoken nothing of the wait stays with the session: thousands of them are idle.
+function endSilent(session: ServerHttp2Session, firstFrameMs: number): void {
+  const timer = setTimeout(() => session.destroy(), firstFrameMs).unref();
+  const onOver = () => {
+    clearTimeout(timer);
+    session.off("remoteSettings", onOver).off("close", onOver);
+  };
+  session.on("remoteSettings", onOver).on("close", onOver);
+}
+
+function calm(session: ServerHttp2Session, flood: CutCause): void {
+  session.destroy(new SessionFlood(flood), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 function countFrames(session: ServerHttp2Session): void {
   const { socket } = session;
   let window = { begun: performance.now(), pings: 0, settings: 0, sentBefore: 0, sent: 0 };
@@ -87,19 +99,17 @@ function countFrames(session: ServerHttp2Session): void {
     window = { begun: now, pings: 0, settings: 0, sentBefore: window.sent, sent: socket.bytesWritten };
     return window;
   };
-  const calm = (flood: CutCause) =>
-    session.destroy(new SessionFlood(flood), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   session.on("remoteSettings", () => {
     const counted = current();
     counted.settings += 1;
-    if (counted.settings > maxSettingsFrames) calm("settings_flood");
+    if (counted.settings > maxSettingsFrames) calm(session, "settings_flood");
   });
   session.on("ping", () => {
     const counted = current();
     counted.pings += 1;
     if (counted.pings <= maxPings) return;
     const paid = (socket.bytesWritten - counted.sentBefore) / bytesSentForOnePing;
-    if (counted.pings > maxPings + Math.min(paid, maxPaidPings)) calm("ping_flood");
+    if (counted.pings > maxPings + Math.min(paid, maxPaidPings)) calm(session, "ping_flood");
   });
 }
 

@@ -85,11 +85,11 @@ export class AgentStreams {
    * it by `disconnect`. `certificate` is what the agent showed in the TLS handshake.
    */
   take(call: AgentCall, disconnect?: Disconnect, certificate?: X509Certificate): void {
-    const done = this.#serve(call, disconnect, certificate).catch((error: unknown) =>
-      this.#refuse(call, error, disconnect),
+    this.#keepTrackOf(
+      this.#serve(call, disconnect, certificate).catch((error: unknown) =>
+        this.#refuse(call, error, disconnect),
+      ),
     );
-    this.#running.add(done);
-    void done.finally(() => this.#running.delete(done));
   }
 
   /** Accepts no new session, and tells every agent to come back at some moment within `reconnectAfterMs`. */
@@ -108,8 +108,17 @@ export class AgentStreams {
   async close(): Promise<void> {
     this.drain(0);
     const reason = this.#draining ?? new FleetError("DRAINING", "the control plane is going away");
-    for (const session of this.#parts.registry.all()) session.end(reason);
-    await Promise.all(this.#running);
+    const sessions = [...this.#parts.registry.all()];
+    for (const session of sessions) session.end(reason);
+    await Promise.all(sessions.map(({ ended }) => ended));
+    // A stream that was just heard may have become a session, which is to have its farewell too.
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** `work` must not reject. */
+  #keepTrackOf(work: Promise<void>): void {
+    this.#running.add(work);
+    void work.finally(() => this.#running.delete(work));
   }
 
   async #serve(
@@ -118,10 +127,9 @@ export class AgentStreams {
     certificate: X509Certificate | undefined,
   ): Promise<void> {
     if (this.#draining !== undefined) throw this.#draining;
-    // A call of its own: what this one knows it keeps until the session ends, and the Hello with its buffers and its token is not for that.
     const session = await this.#receive(call, disconnect, certificate);
-    const reason = await session.ended;
-    await this.#farewell(session, reason);
+    // Nobody waits meanwhile: what waits keeps all that it knows, and thousands of sessions are idle.
+    void session.ended.then((reason) => this.#keepTrackOf(this.#farewell(session, reason)));
   }
 
   async #receive(
@@ -286,17 +294,19 @@ export class AgentStreams {
     this.#record(EventType.SESSION_SUPERSEDED, older);
   }
 
+  /** Never rejects. */
   async #farewell(session: AgentSession, reason: FleetError): Promise<void> {
     const { registry, traffic, inventory, storage, clock } = this.#parts;
-    session.logger.info({ reason: reason.reason, err: reason.message }, "session ended");
-    this.#observer.ended(reason.reason);
-    if (!registry.release(session)) return;
-    this.#clones.released(session.identity.agentId);
-    traffic.closed(session, reason);
-    inventory.setOnline(session.identity.hostId, false);
-    this.#record(EventType.HOST_OFFLINE, session, { reason: reason.reason });
+    const { agentId, hostId, epoch } = session.identity;
     try {
-      await storage.fleet.endSession(session.identity.agentId, session.identity.epoch, clock.now());
+      session.logger.info({ reason: reason.reason, err: reason.message }, "session ended");
+      this.#observer.ended(reason.reason);
+      if (!registry.release(session)) return;
+      this.#clones.released(agentId);
+      traffic.closed(session, reason);
+      inventory.setOnline(hostId, false);
+      this.#record(EventType.HOST_OFFLINE, session, { reason: reason.reason });
+      await storage.fleet.endSession(agentId, epoch, clock.now());
     } catch (error) {
       session.logger.error({ err: error }, "the end of a session could not be stored");
     }
