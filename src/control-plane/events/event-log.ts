@@ -27,7 +27,7 @@ export interface EventLogOptions {
   readonly logger: Logger;
   /** Told of every event that is made. Must not throw. */
   readonly onMade?: (event: NewEvent) => void;
-  /** How many of the newest events are held for watchers. 4,096 by default, a few megabytes. */
+  /** How many of the newest events are held while somebody watches. 4,096 by default, a few megabytes. */
   readonly maxRecent?: number;
 }
 
@@ -155,7 +155,8 @@ export class EventLog {
   }
 
   #stored(events: readonly EventRecord[]): void {
-    for (const event of events) this.#recent.add(event);
+    // Nothing is held for nobody.
+    if (this.#watchers.size > 0) for (const event of events) this.#recent.add(event);
     this.#bell.ring(events.at(-1)?.sequence ?? 0);
   }
 
@@ -171,6 +172,7 @@ export class EventLog {
       return yield* this.#followFrom(position, filter, signal);
     } finally {
       this.#watchers.delete(position);
+      if (this.#watchers.size === 0) this.#recent.clear();
     }
   }
 

@@ -25,6 +25,12 @@ export class RecentEvents {
     this.#places[sequence % this.#limit] = event;
   }
 
+  /** Forgets all. */
+  clear(): void {
+    this.#places.length = 0;
+    this.#oldest = this.#newest + 1;
+  }
+
   /** The first events after a sequence, up to another, that pass the test. Undefined: not all of these are here. */
   between(
     after: number,

@@ -60,4 +60,18 @@ describe("recent events", () => {
     assert.equal(recent.between(1, 3, any), undefined);
     assert.deepEqual(sequencesOf(recent.between(2, 3, any)), [3]);
   });
+
+  it("L03 give nothing of what was forgotten, and what comes after it", () => {
+    const recent = new RecentEvents(10);
+    for (const sequence of [1, 2]) recent.add(recordAt(sequence));
+    recent.clear();
+    assert.equal(recent.between(0, 2, any), undefined);
+    recent.add(recordAt(3));
+    assert.equal(recent.between(1, 3, any), undefined);
+    assert.deepEqual(sequencesOf(recent.between(2, 3, any)), [3]);
+    recent.clear();
+    recent.add(recordAt(5));
+    assert.equal(recent.between(3, 5, any), undefined);
+    assert.deepEqual(sequencesOf(recent.between(4, 5, any)), [5]);
+  });
 });
