@@ -187,6 +187,21 @@ describe("floods of HTTP/2 frames", function () {
     }
   }
 
+  it("V09 agents: a peer whose streams are refused by the thousand does not fill the log", async () => {
+    const lines = () => plane.logLines.filter((line) => line.includes("stream was refused")).length;
+    const refused = async () => {
+      const { text } = await pageOf(plane, "/metrics", { authorization: `Bearer ${plane.adminKey}` });
+      const counts = [...text.matchAll(/^fairlead_agent_streams_refused_total\{.*\} (\d+)/gm)];
+      return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    const before = { lines: lines(), refused: await refused() };
+    const peer = await dial(plane, "agents");
+    const { path } = ports.agents;
+    await peer.flood((at) => Buffer.concat([grpcHead(2 * at + 1, path), cancel(2 * at + 1)]), { max: 2_500 });
+    await eventually(async () => (await refused()) >= before.refused + 500, "all are counted");
+    assert.ok(lines() - before.lines <= 100, `${lines() - before.lines} lines`);
+  });
+
   it("V09 agents: a peer that measures the way with a PING for each piece of an answer is left alone", async () => {
     const peer = await dial(plane, "agents");
     for (let call = 0; call < 400; call += 1) {

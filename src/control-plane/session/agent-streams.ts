@@ -27,6 +27,7 @@ import type { KeyRotations } from "./key-rotations.ts";
 import { recordPolicyChange } from "./policy-news.ts";
 import type { Reception } from "./reception.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
+import { RefusalLog } from "./refusal-log.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
@@ -63,6 +64,7 @@ const cloneRetryAfterMs = 60_000;
 export class AgentStreams {
   readonly #parts: AgentStreamsParts;
   readonly #reception: Reception;
+  readonly #refusals: RefusalLog;
   readonly #running = new Set<Promise<void>>();
   readonly #clones = new CloneGuard();
   readonly #eventTurns = new KeyedTurns();
@@ -72,6 +74,7 @@ export class AgentStreams {
   constructor(parts: AgentStreamsParts) {
     this.#parts = parts;
     this.#reception = parts.reception;
+    this.#refusals = new RefusalLog(parts);
     this.#observer = parts.observer ?? unobservedSessions;
   }
 
@@ -145,10 +148,7 @@ export class AgentStreams {
   #refuse(call: AgentCall, error: unknown, disconnect: Disconnect | undefined): void {
     const { logger, wheel } = this.#parts;
     this.#observer.refused(error instanceof FleetError ? error.reason : "INTERNAL");
-    if (error instanceof FleetError) {
-      const { reason, message, cause } = error;
-      logger.info({ address: call.getPeer(), reason, cause }, `an agent's stream was refused: ${message}`);
-    }
+    if (error instanceof FleetError) this.#refusals.refused(call.getPeer(), "an agent's stream", error);
     endCall(call, error, { logger, wheel, disconnect });
   }
 

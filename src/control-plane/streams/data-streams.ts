@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { FleetError } from "../../domain/errors.ts";
 import type { Operation } from "../../gen/fairlead/agent/v1/operation_pb.js";
+import type { Clock } from "../../resilience/clock.ts";
 import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import { operationTraits } from "../../rpc/operation-traits.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -11,6 +12,7 @@ import type { AgentCall } from "../session/agent-call.ts";
 import type { AgentSession } from "../session/agent-session.ts";
 import { type Disconnect, endCall } from "../session/end-call.ts";
 import type { Reception } from "../session/reception.ts";
+import { RefusalLog } from "../session/refusal-log.ts";
 import type { Sessions } from "../session/session-registry.ts";
 import { DataStream } from "./data-stream.ts";
 import { StreamCount } from "./stream-count.ts";
@@ -27,6 +29,7 @@ export interface DataStreamsParts {
   readonly storage: { readonly fleet: Pick<Storage["fleet"], "agent"> };
   readonly settings: StreamSettings;
   readonly wheel: TimerWheel;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: StreamObserver;
 }
@@ -57,11 +60,13 @@ export class DataStreams {
   readonly #ofSession = new WeakMap<AgentSession, Set<DataStream>>();
   readonly #all = new Set<DataStream>();
   readonly #taking = new Set<Promise<void>>();
+  readonly #refusals: RefusalLog;
   #closed: FleetError | undefined;
 
   constructor(parts: DataStreamsParts) {
     const { settings, wheel } = parts;
     this.#parts = parts;
+    this.#refusals = new RefusalLog(parts);
     this.#tickets = new TicketOffice({ wheel, lifeMs: settings.ticketMs });
     this.#count = new StreamCount(settings);
   }
@@ -155,10 +160,7 @@ export class DataStreams {
         error instanceof FleetError
           ? error
           : new FleetError("INTERNAL", "the stream could not be opened", { cause: error });
-      logger.info(
-        { address: call.getPeer(), reason: reason.reason },
-        `a data stream was refused: ${reason.message}`,
-      );
+      this.#refusals.refused(call.getPeer(), "a data stream", reason);
       this.#parts.observer.refused(reason.reason);
       stream.end(reason);
     }
