@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MikroORM } from "@mikro-orm/sqlite";
 import type { Logger } from "pino";
 import { Database, type Transaction } from "./database.ts";
@@ -11,8 +12,14 @@ import type { CommandRecord, EventRecord } from "./records.ts";
 import type { CommitBatch, Storage, StorageObserver } from "./storage.ts";
 import { isUnavailable } from "./storage-error.ts";
 
-/** Calls of `commit` in one transaction at most. */
-const maxBatches = 1_024;
+/** Calls of `commit` in one transaction at most. More are cheaper: what a commit costs are the pages that it changed, of which many share most. */
+const maxBatches = 4_096;
+
+/** So many rows are written in one turn of the event loop, a few milliseconds. */
+const rowsInTurn = 128;
+
+/** With so many calls of `commit` in it a transaction takes much longer than the way to the thread that waits for the disk. */
+const fewBatches = 32;
 
 /** The `Storage` over an open database. */
 export class OrmStorage implements Storage {
@@ -36,8 +43,10 @@ export class OrmStorage implements Storage {
         const ended = observer?.committing({ batches: batches.length, waiting: this.#batches.waiting });
         let committed = false;
         try {
-          const sync = batches.some(({ commands = [] }) => commands.length > 0) ? "in place" : "apart";
-          await this.#database.transact((transaction) => writeBatches(transaction, batches), sync);
+          await this.#database.transact(
+            (transaction) => writeBatches(transaction, batches),
+            hurry(batches) ? "in place" : "apart",
+          );
           committed = true;
         } finally {
           ended?.(committed);
@@ -88,6 +97,25 @@ async function writeBatches(
   for (const command of batches.flatMap((batch) => batch.commands ?? [])) {
     commands.set(command.id, command);
   }
-  await commandRows.write(em, [...commands.values()]);
-  await insertEvents(batches.flatMap((batch) => batch.events ?? []));
+  await inTurns([...commands.values()], (rows) => commandRows.write(em, rows));
+  await inTurns(
+    batches.flatMap((batch) => batch.events ?? []),
+    insertEvents,
+  );
+}
+
+/** Whether somebody waits for a command who would notice a moment more. */
+function hurry(batches: readonly CommitBatch[]): boolean {
+  return batches.length <= fewBatches && batches.some(({ commands = [] }) => commands.length > 0);
+}
+
+/** Writes rows and lets others have a turn in between. */
+async function inTurns<Row>(
+  rows: readonly Row[],
+  write: (rows: readonly Row[]) => Promise<unknown>,
+): Promise<void> {
+  for (let start = 0; start < rows.length; start += rowsInTurn) {
+    if (start > 0) await nextTurn();
+    await write(rows.slice(start, start + rowsInTurn));
+  }
 }
