@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MikroORM } from "@mikro-orm/sqlite";
 import type { Logger } from "pino";
 import { Database, type Transaction } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { inTurns } from "./in-turns.ts";
 import { commandRows, OrmCommandRepository } from "./orm-command-repository.ts";
 import { OrmApiKeyRepository } from "./orm-api-key-repository.ts";
 import { OrmEventRepository } from "./orm-event-repository.ts";
@@ -14,9 +14,6 @@ import { isUnavailable } from "./storage-error.ts";
 
 /** Calls of `commit` in one transaction at most. More are cheaper: what a commit costs are the pages that it changed, of which many share most. */
 const maxBatches = 4_096;
-
-/** So many rows are written in one turn of the event loop, a few milliseconds. */
-const rowsInTurn = 128;
 
 /** With so many calls of `commit` in it a transaction takes much longer than the way to the thread that waits for the disk. */
 const fewBatches = 32;
@@ -107,15 +104,4 @@ async function writeBatches(
 /** Whether somebody waits for a command who would notice a moment more. */
 function hurry(batches: readonly CommitBatch[]): boolean {
   return batches.length <= fewBatches && batches.some(({ commands = [] }) => commands.length > 0);
-}
-
-/** Writes rows and lets others have a turn in between. */
-async function inTurns<Row>(
-  rows: readonly Row[],
-  write: (rows: readonly Row[]) => Promise<unknown>,
-): Promise<void> {
-  for (let start = 0; start < rows.length; start += rowsInTurn) {
-    if (start > 0) await nextTurn();
-    await write(rows.slice(start, start + rowsInTurn));
-  }
 }

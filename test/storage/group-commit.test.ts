@@ -18,6 +18,18 @@ describe("group commit", () => {
   afterEach(killChildren);
   afterEach(() => files.remove());
 
+  it("C35 as many as wait while a transaction is written are the next one, up to 4,096", async () => {
+    const before = commitsIn(files.path);
+    const first = storage.commit({ commands: [commandRecord(0)] });
+    await new Promise((resolve) => setImmediate(resolve));
+    const rest = Array.from({ length: 4_000 }, (_, number) =>
+      storage.commit({ commands: [commandRecord(number + 1)] }),
+    );
+    await Promise.all([first, ...rest]);
+    assert.equal(commitsIn(files.path) - before, 2);
+    assert.equal((await storage.commands.open()).length, 4_001);
+  });
+
   it("C35 a burst of 1,000 commits in one tick is one transaction", async () => {
     const before = commitsIn(files.path);
     await Promise.all(
