@@ -84,15 +84,30 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
    * PROTOCOL_VIOLATION for what does not decode and INVALID_ARGUMENT for what breaks a bound.
    */
   async next(signal: AbortSignal): Promise<MessageShape<In> | undefined> {
+    const message = await this.nextBytes(signal);
+    return message && this.decoded(message);
+  }
+
+  /** The same before it is decoded, for a reader that may not have to. */
+  async nextBytes(signal: AbortSignal): Promise<WireMessage | undefined> {
     for (;;) {
       const message = this.#arrived.shift();
-      if (message !== undefined) return this.#decoded(message);
+      if (message !== undefined) return message;
       if (this.#complete) return undefined;
       this.signal.throwIfAborted();
       signal.throwIfAborted();
       this.#call.resume();
       await this.#woken("reader", signal);
     }
+  }
+
+  /** What `nextBytes` gave, decoded and validated. Throws as `next` rejects. */
+  decoded(message: WireMessage): MessageShape<In> {
+    const { incoming } = this.#types;
+    const decoded = decode(incoming, message);
+    const violations = violationsOf(incoming, decoded);
+    if (violations.length === 0) return decoded;
+    throw new FleetError("INVALID_ARGUMENT", `a ${incoming.name} breaks its bounds`, { violations });
   }
 
   /** Sends a message, and waits until the peer has room for more. Rejects with what ended or broke the stream, and with the signal's reason. */
@@ -162,14 +177,6 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
       this.#waiting[as] = undefined;
     }
     signal.throwIfAborted();
-  }
-
-  #decoded(message: WireMessage): MessageShape<In> {
-    const { incoming } = this.#types;
-    const decoded = decode(incoming, message);
-    const violations = violationsOf(incoming, decoded);
-    if (violations.length === 0) return decoded;
-    throw new FleetError("INVALID_ARGUMENT", `a ${incoming.name} breaks its bounds`, { violations });
   }
 }
 

@@ -6,9 +6,10 @@ import { type Operation, OperationSchema } from "../../gen/fairlead/agent/v1/ope
 import type { LogPosition, OpenLogsSchema } from "../../gen/fairlead/agent/v1/stream_operations_pb.js";
 import { ContainerState } from "../../gen/fairlead/container/v1/container_pb.js";
 import { OutputStream } from "../../gen/fairlead/container/v1/log_pb.js";
-import type {
-  StreamLogsRequest,
-  StreamLogsResponseSchema,
+import {
+  LogBatchSchema,
+  type StreamLogsRequest,
+  type StreamLogsResponseSchema,
 } from "../../gen/fairlead/container/v1/log_service_pb.js";
 import type { Clock } from "../../resilience/clock.ts";
 import { linkSignal } from "../../resilience/signals.ts";
@@ -44,6 +45,8 @@ export interface LogWish {
   readonly after: LogCursor | undefined;
   /** A failure ends the call; otherwise it is told, and the others go on. */
   readonly isAlone: boolean;
+  /** The caller reads protobuf's binary format, in which records can be passed on as they came. */
+  readonly isBinary: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -125,7 +128,7 @@ export class ContainerLog {
       callerAddress: address,
       signal,
     });
-    for await (const message of stream.messages(signal)) {
+    for await (const message of stream.messages(signal, this.#wish.isBinary)) {
       const told = this.#told(message);
       if (told !== undefined) yield told;
     }
@@ -162,11 +165,15 @@ export class ContainerLog {
         value: { source, ...(afterTime && { afterTime }), ...(beforeTime && { beforeTime }) },
       };
     }
-    if (message.case !== "logs") return undefined;
-    const { records, position } = message.value;
-    this.#after = position ?? this.#after;
+    if (message.case !== "logs" && message.case !== "relayedLogs") return undefined;
+    this.#after = message.value.position ?? this.#after;
     const cursor = this.#after === undefined ? "" : logCursorText(this.#owner.containerId, this.#after);
-    return { case: "batch", value: { source, records, cursor } };
+    if (message.case === "logs") {
+      return { case: "batch", value: { source, records: message.value.records, cursor } };
+    }
+    const batch = create(LogBatchSchema, { source, cursor });
+    batch.$unknown = message.value.records;
+    return { case: "batch", value: batch };
   }
 
   #end(error?: FleetError): Message {

@@ -133,6 +133,7 @@ class CallerLogs {
       values: this.#context.values,
       after: this.#cursors.get(owner.containerId),
       isAlone,
+      isBinary: !this.#context.requestHeader.get("content-type")?.includes("json"),
       signal: this.#signal,
     });
     return log.messages();

@@ -8,14 +8,15 @@ import {
 } from "../../gen/fairlead/agent/v1/data_stream_pb.js";
 import { MessageStream } from "../../rpc/message-stream.ts";
 import type { AgentCall } from "../session/agent-call.ts";
+import type { WireMessage } from "../../rpc/grpc-service.ts";
 import { errorFromFailure } from "../dispatch/command-end.ts";
+import { type RelayedLogs, relayedLogs } from "./relayed-logs.ts";
 import type { Carried } from "./stream-traffic.ts";
 
-/** What an agent sends, but for the opening and the end. */
-export type StreamMessage = Exclude<
-  DataStreamRequest["message"],
-  { case: "opening" } | { case: "end" } | { case: undefined }
->;
+/** What an agent sends, but for the opening and the end; logs also without having been decoded. */
+export type StreamMessage =
+  | Exclude<DataStreamRequest["message"], { case: "opening" } | { case: "end" } | { case: undefined }>
+  | { readonly case: "relayedLogs"; readonly value: RelayedLogs };
 
 /** What an agent is sent, but for the acceptance. */
 export type StreamInput = Exclude<
@@ -72,13 +73,19 @@ export class DataStream {
 
   /**
    * What the agent sends, until its end. Throws what the agent failed with, AGENT_DISCONNECTED when the stream broke off, what `end` was
-   * told, and the signal's reason. However it is left, the stream is over then.
+   * told, and the signal's reason. However it is left, the stream is over then. `relaysLogs`: logs are not decoded where they need not be.
    */
-  async *messages(signal: AbortSignal): AsyncGenerator<StreamMessage, void> {
+  async *messages(signal: AbortSignal, relaysLogs = false): AsyncGenerator<StreamMessage, void> {
     try {
       for (;;) {
-        const message = (await this.#next(signal))?.message;
-        if (message === undefined) throw brokeOff();
+        const bytes = await this.#next(signal);
+        if (bytes === undefined) throw brokeOff();
+        const logs = relaysLogs ? relayedLogs(bytes) : undefined;
+        if (logs !== undefined) {
+          yield { case: "relayedLogs", value: logs };
+          continue;
+        }
+        const { message } = this.#stream.decoded(bytes);
         if (message.case === "end") {
           this.#end = message.value;
           break;
@@ -107,9 +114,9 @@ export class DataStream {
     this.#over(reason);
   }
 
-  async #next(signal: AbortSignal): Promise<DataStreamRequest | undefined> {
+  async #next(signal: AbortSignal): Promise<WireMessage | undefined> {
     try {
-      return await this.#stream.next(signal);
+      return await this.#stream.nextBytes(signal);
     } catch (error) {
       // What `MessageStream` says of a call that went away is said of sessions.
       throw error instanceof FleetError && error.reason === "SESSION_LOST" ? brokeOff(error) : error;
