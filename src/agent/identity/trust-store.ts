@@ -10,6 +10,8 @@ import { type ListedAuthority, provenAuthorities } from "./succession.ts";
 export class TrustStore {
   readonly #path: string;
   #authorities: string | undefined;
+  /** Made when they are asked for first: every hello names them. */
+  #digests: readonly Uint8Array[] | undefined;
   #learning: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, authorities: string | undefined) {
@@ -40,8 +42,11 @@ export class TrustStore {
   }
 
   /** Of each of them SHA-256 of its public key. */
-  get digests(): Uint8Array[] {
-    return certificatesIn(this.#authorities ?? "").map((pem) => publicKeyDigest(new X509Certificate(pem)));
+  get digests(): readonly Uint8Array[] {
+    this.#digests ??= certificatesIn(this.#authorities ?? "").map((pem) =>
+      publicKeyDigest(new X509Certificate(pem)),
+    );
+    return this.#digests;
   }
 
   /**
@@ -73,5 +78,6 @@ export class TrustStore {
       );
     }
     this.#authorities = authorities;
+    this.#digests = undefined;
   }
 }

@@ -21,19 +21,36 @@ export async function channelCredentials(
   if (config.credentials !== undefined) return config.credentials;
   if (config.insecure) return credentials.createInsecure();
   if (trust.authorities === undefined) await pin(config, trust, signal);
-  if (trust.authorities !== undefined) return trusting(trust.authorities, certificate.current);
+  if (trust.authorities !== undefined) return trusting(trust, trust.authorities, certificate.current);
   return credentials.createInsecure();
 }
 
-// What a token named by its digest may be a certificate that another authority signed: it is trusted for itself.
-function trusting(authorities: string, own: ClientCertificate | undefined): ChannelCredentials {
+interface Secured {
+  readonly authorities: string;
+  readonly own: ClientCertificate | undefined;
+  readonly credentials: ChannelCredentials;
+}
+
+// All connections of an agent have them in common until it trusts or shows something else: to read the certificates again took a sixth of a handshake.
+const latest = new WeakMap<TrustStore, Secured>();
+
+function trusting(
+  trust: TrustStore,
+  authorities: string,
+  own: ClientCertificate | undefined,
+): ChannelCredentials {
+  const known = latest.get(trust);
+  if (known !== undefined && known.authorities === authorities && known.own === own) return known.credentials;
   const context = createSecureContext({
     ca: authorities,
+    // What a token named by its digest may be a certificate that another authority signed: it is trusted for itself.
     allowPartialTrustChain: true,
     minVersion: "TLSv1.2",
     ...(own && { cert: own.certificate, key: own.privateKey }),
   });
-  return credentials.createFromSecureContext(context);
+  const made = credentials.createFromSecureContext(context);
+  latest.set(trust, { authorities, own, credentials: made });
+  return made;
 }
 
 async function pin(

@@ -113,8 +113,8 @@ export function keyProofItem(proof: NewKeyProof): Uint8Array {
 }
 
 /** Which authorities the agent trusts. */
-export function authorityReportItem(digests: Uint8Array[]): Uint8Array {
-  return frame({ authorityReport: { digests } });
+export function authorityReportItem(digests: readonly Uint8Array[]): Uint8Array {
+  return frame({ authorityReport: { digests: [...digests] } });
 }
 
 /** Asks for a certificate. */

@@ -32,7 +32,7 @@ export interface HelloFacts {
   /** A request for a certificate, for a registration. Undefined: none is wanted. */
   readonly certificateRequest: Uint8Array | undefined;
   /** The authorities that it trusts, by their digests. */
-  readonly trustedAuthorityDigests: Uint8Array[];
+  readonly trustedAuthorityDigests: readonly Uint8Array[];
   readonly runningIds: readonly string[];
   readonly heldIds: readonly string[];
 }

@@ -139,7 +139,7 @@ export class Outbox implements CommandSink {
   }
 
   /** Says which authorities the agent trusts. */
-  authorityReport(digests: Uint8Array[]): void {
+  authorityReport(digests: readonly Uint8Array[]): void {
     this.#push(items.authorityReportItem(digests));
   }
 

@@ -279,7 +279,7 @@ export class Session {
   }
 
   // Other credentials, and plaintext, are nothing that a list could change.
-  #trustedDigests(): Uint8Array[] {
+  #trustedDigests(): readonly Uint8Array[] {
     const { config, trust } = this.#rooms;
     return config.insecure || config.credentials !== undefined ? [] : trust.digests;
   }

@@ -123,6 +123,7 @@ describe("the succession of authorities", () => {
       assert.equal(await trust.learn([{ certificate: odd ?? nothing, endorsement: nothing }], now()), 1);
       assert.equal(trust.digests.length, 1);
       assert.equal(await trust.learn(both, now()), 0);
+      assert.equal(trust.digests.length, 2);
       assert.equal((await TrustStore.open(folder)).digests.length, 2);
       await trust.learn([{ certificate: next ?? nothing, endorsement: nothing }], now());
       assert.equal(await readFile(join(folder, "ca.pem"), "utf8"), successor.certificate);
