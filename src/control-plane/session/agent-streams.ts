@@ -41,10 +41,10 @@ export interface AgentStreamsParts {
   readonly events: EventLog;
   readonly traffic: CommandTraffic;
   readonly rotations?: Pick<KeyRotations, "proved">;
-  /** Without: agents are told of no authority. */
   /** Without: agents are given no certificates. */
   readonly certificates?: AgentCertificates | undefined;
   readonly issuance?: Pick<CertificateIssuance, "take" | "want"> | undefined;
+  /** Without: agents are told of no authority. */
   readonly authorityNews?: Pick<AuthorityNews, "greet">;
   readonly settings: SessionSettings;
   readonly wheel: TimerWheel;
