@@ -177,6 +177,26 @@ describe("an agent", () => {
     const last = await plane.session(3);
     assert.deepEqual(last.hello.heldResultCommandIds, []);
   });
+
+  it("C28 a held result that the welcome acknowledges is not sent again", async () => {
+    const plane = await harness.controlPlane({
+      welcome: ({ heldResultCommandIds }) => ({ acknowledgedCommandIds: heldResultCommandIds }),
+    });
+    await harness.agent({ server: plane.address });
+    const session = await plane.session();
+    const container = await harness.engine.createContainer("kept", sleepingSpec(), neverAborted);
+    const command = session.command({ case: "startContainer", value: { container } });
+    await session.result(command);
+    session.fail(new FleetError("DRAINING", "gone"));
+    const next = await plane.session(2);
+    assert.deepEqual(next.hello.heldResultCommandIds, [command]);
+    const later = next.command({ case: "inspectContainer", value: { container } });
+    await next.result(later);
+    assert.deepEqual(
+      next.results.map(({ commandId }) => commandId),
+      [later],
+    );
+  });
 });
 
 function resources(): number {

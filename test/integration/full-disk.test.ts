@@ -85,7 +85,10 @@ describe("integration: a control plane whose disk is full", function () {
 
     limitFiles(serve, 0);
     const { command_id: _, ...line } = await eventually(
-      () => logOf(serve).find((each) => each["command_id"] === id && Number(each["level"]) >= 50),
+      () =>
+        logOf(serve).find(
+          ({ command_id, msg }) => command_id === id && msg === "a command's end could not be stored",
+        ),
       "the end cannot be stored",
       patienceMs,
     );

@@ -32,7 +32,7 @@ export class CommandTimers {
     const remainingMs = record.expireTime - this.#clock.now();
     const delayMs = retryDelayMs(record.attempt, remainingMs, this.#retry, this.#random);
     if (delayMs === undefined) return false;
-    this.#set(record.id, Math.max(delayMs, error.retryAfterMs ?? 0), callback);
+    this.#set(record.id, delayMs, callback);
     return true;
   }
 

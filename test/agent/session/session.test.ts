@@ -49,6 +49,28 @@ describe("a session of an agent", () => {
     }
   });
 
+  it("S07 whatever the control plane says renews its lease", async () => {
+    const harness = new AgentHarness();
+    let skippedMs = 0;
+    try {
+      const plane = await harness.controlPlane();
+      await harness.agent({
+        server: plane.address,
+        clock: { ...systemClock, monotonic: () => systemClock.monotonic() + skippedMs },
+      });
+      const session = await plane.session();
+      const container = await harness.engine.createContainer("any", sleepingSpec(), neverAborted);
+      // Each pause is shorter than the 45 s of the lease, and two of them are longer.
+      for (let count = 0; count < 3; count += 1) {
+        skippedMs += 30_000;
+        await session.result(session.command(inspect(container)));
+      }
+      assert.equal(plane.sessions.length, 1);
+    } finally {
+      await harness.close();
+    }
+  });
+
   it("S14 unknown fields and unknown messages are passed over", async () => {
     const harness = new AgentHarness();
     try {

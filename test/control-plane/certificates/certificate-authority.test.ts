@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import type { AddressInfo } from "node:net";
+import { certificateRequest } from "../../../src/agent/identity/certificate-request.ts";
 import { CertificateAuthority } from "../../../src/control-plane/certificates/certificate-authority.ts";
 import { systemClock } from "../../../src/resilience/clock.ts";
 
@@ -30,6 +31,12 @@ async function handshake(
   } finally {
     listener.close();
   }
+}
+
+/** How long it lives, less the hour before its making for peers whose clocks are behind. */
+function daysOf({ validFromDate, validToDate }: X509Certificate): number {
+  const hours = Math.round((validToDate.getTime() - validFromDate.getTime()) / 3_600_000);
+  return (hours - 1) / 24;
 }
 
 describe("certificate authority", () => {
@@ -76,5 +83,22 @@ describe("certificate authority", () => {
     assert.equal(leaf.ca, false);
     assert.deepEqual(leaf.keyUsage, ["1.3.6.1.5.5.7.3.1"]);
     assert.equal(new X509Certificate(authority.certificate).ca, true);
+    assert.equal(daysOf(leaf), 90);
+  });
+
+  it("E06 an agent's certificate is for clients alone, for 30 days, and for a P-256 key that signed its request", async () => {
+    const authority = await CertificateAuthority.create(systemClock);
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const request = certificateRequest(privateKey);
+    const leaf = new X509Certificate(await authority.issueAgent(request, "agent-1"));
+    assert.deepEqual([leaf.ca, leaf.subject, daysOf(leaf)], [false, "CN=agent-1", 30]);
+    assert.deepEqual(leaf.keyUsage, ["1.3.6.1.5.5.7.3.2"]);
+    assert.ok(leaf.checkPrivateKey(privateKey));
+    const other = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;
+    const altered = Uint8Array.from(request);
+    altered[altered.length - 1] = (altered.at(-1) ?? 0) ^ 1;
+    for (const bad of [certificateRequest(other), altered, Uint8Array.of(1, 2, 3)]) {
+      await assert.rejects(authority.issueAgent(bad, "agent-1"), { reason: "INVALID_ARGUMENT" });
+    }
   });
 });

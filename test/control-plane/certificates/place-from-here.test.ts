@@ -22,6 +22,7 @@ describe("where this machine reaches a listener", function () {
       ["0.0.0.0", ["127.0.0.1", "fleet.example.com"], ["fleet.example.com"], "127.0.0.1:7"],
       ["::1", ["::1"], [], "[::1]:7"],
       ["127.0.0.1", ["localhost", "fleet.example.com"], [], "localhost:7"],
+      ["127.0.0.1", ["fleet.example.com", "localhost"], [], "localhost:7"],
       ["10.1.2.3", ["localhost", "a.example.com", "b.example.com"], ["b.example.com"], "b.example.com:7"],
       ["127.0.0.1", ["*.example.com"], ["fleet.example.com"], "fleet.example.com:7"],
       ["127.0.0.1", ["*.example.com", "plain.example.com"], ["elsewhere"], "plain.example.com:7"],

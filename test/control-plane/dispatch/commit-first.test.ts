@@ -4,6 +4,7 @@ import { CommandJournal } from "../../../src/control-plane/dispatch/command-jour
 import { defaultDispatchSettings, Dispatcher } from "../../../src/control-plane/dispatch/dispatcher.ts";
 import { EventLog } from "../../../src/control-plane/events/event-log.ts";
 import type { AgentSession } from "../../../src/control-plane/session/agent-session.ts";
+import { FleetError } from "../../../src/domain/errors.ts";
 import {
   AcceptanceSchema,
   type Command,
@@ -27,6 +28,7 @@ const stopWeb = create(OperationSchema, {
 /** A session that only notes what is sent in it. */
 class NotedSession {
   readonly commands: Command[] = [];
+  readonly acknowledged: string[] = [];
   readonly identity: AgentSession["identity"];
   readonly logger = silent;
 
@@ -40,7 +42,9 @@ class NotedSession {
   }
 
   send(item: Uint8Array): boolean {
-    this.commands.push(...fromBinary(ControlFrameSchema, item).commands);
+    const { commands, acknowledgedCommandIds } = fromBinary(ControlFrameSchema, item);
+    this.commands.push(...commands);
+    this.acknowledged.push(...acknowledgedCommandIds);
     return true;
   }
 }
@@ -92,7 +96,7 @@ describe("what is written down before it is sent", () => {
     await eventually(() => noted.commands.length === 1, "it is sent");
     const commandId = noted.commands[0]?.commandId ?? "";
     dispatcher.accepted(session, create(AcceptanceSchema, { commandId, attempt: 1 }));
-    return { call, session, commandId };
+    return { call, session, commandId, noted };
   }
 
   beforeEach(async () => {
@@ -191,6 +195,22 @@ describe("what is written down before it is sent", () => {
     await assert.rejects(call, /first/);
     assert.deepEqual(written, ["DISPATCHED", "FAILED"]);
     assert.equal((await dispatcher.find(commandId)).state, "FAILED");
+  });
+
+  it("C36 an end that could not be stored is stored when that is possible again, and only then acknowledged", async () => {
+    const { call, session, commandId, noted } = await accepted();
+    const full = new FleetError("STORAGE_UNAVAILABLE", "no room");
+    gate = Promise.reject(full);
+    gate.catch(() => undefined);
+    const end = { case: "outcome", value: { changed: true } } as const;
+    dispatcher.ended(session, create(CommandResultSchema, { commandId, attempt: 1, end }));
+    await eventually(() => written.includes("SUCCEEDED"), "its end is given to be written");
+    await assert.rejects(gate, full);
+    assert.deepEqual(noted.acknowledged, []);
+    gate = Promise.resolve();
+    assert.equal((await call).outcome?.changed, true);
+    assert.deepEqual(noted.acknowledged, [commandId]);
+    assert.equal((await storage.commands.get(commandId))?.state, "SUCCEEDED");
   });
 
   it("C35 C38 an acceptance is written with the end that follows it, not by itself", async () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { newId } from "../../../src/domain/ids.ts";
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import Database from "better-sqlite3";
 import type { FleetError } from "../../../src/domain/errors.ts";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
@@ -325,6 +327,19 @@ describe("commands that change something", () => {
     await fleet.client(HostService).deleteHost({ host: agent.welcome?.hostName ?? "" });
     await unknown;
     assert.equal((await agent.ended).reason, "AGENT_REVOKED");
+    assert.equal((await stored(fleet, commandId)).state, CommandState.OUTCOME_UNKNOWN);
+  });
+
+  it("E14 commands of a host whose deletion the process did not survive end at the next start", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const { commandId } = await agent.command();
+    const database = new Database(join(fleet.dataDir, "fairlead.db"));
+    database.exec("DELETE FROM agent; DELETE FROM host");
+    database.close();
+    await fleet.restart();
+    await rejection(call, "DRAINING");
     assert.equal((await stored(fleet, commandId)).state, CommandState.OUTCOME_UNKNOWN);
   });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { newId } from "../../../src/domain/ids.ts";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
@@ -45,6 +46,17 @@ describe("commands for an agent that is away", () => {
       assert.ok(Number(command.timeout?.seconds) <= 40, `${command.timeout?.seconds}`);
       back.succeed(command);
       await call;
+    });
+
+    it(`C30 WAIT: whoever waits with a ${what} and goes is let go at once`, async () => {
+      await using fleet = await testControlPlane();
+      const agent = await gone(fleet);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const call = dispatchTo(fleet, agent, operation, { whenOffline: "wait", timeoutMs: 3_600_000, signal });
+      controller.abort(new Error("the caller has gone"));
+      await assert.rejects(call, /the caller has gone/);
+      assert.equal(getEventListeners(signal, "abort").length, 0);
     });
 
     it(`C30 WAIT: a ${what} fails with AGENT_OFFLINE when the agent has not come in time`, async () => {

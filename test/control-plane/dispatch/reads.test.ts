@@ -173,6 +173,26 @@ describe("commands that only read", () => {
     assert.equal(dispatcher.inFlight, 0);
   });
 
+  it("C31 what only waits is cancelled at the agent when its caller goes; any other read is let be", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reading = dispatchTo(fleet, agent, inspectWeb, { signal });
+    const { commandId: read } = await agent.command();
+    const waiting = dispatchTo(
+      fleet,
+      agent,
+      { case: "waitContainer", value: { container: "web" } },
+      { signal },
+    );
+    const { commandId: wait } = await agent.command();
+    controller.abort(new Error("the caller has gone"));
+    for (const call of [reading, waiting]) await assert.rejects(call, /the caller has gone/);
+    await agent.frame(({ cancelledCommandIds }) => cancelledCommandIds.includes(wait));
+    assert.ok(!agent.frames.some(({ cancelledCommandIds }) => cancelledCommandIds.includes(read)));
+  });
+
   it("C34 beyond the limit in flight a command is AGENT_BUSY, and none of the others is dropped", async () => {
     await using fleet = await testControlPlane({ dispatch: { maxInFlightEach: 2 } });
     const agent = await fleet.enrolled();
