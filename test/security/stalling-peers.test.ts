@@ -118,6 +118,11 @@ function firstMessage(peer: HandMadePeer, streamId: number) {
   return fromBinary(AgentStreamResponseSchema, payload.subarray(5)).message;
 }
 
+/** What a message of gRPC begins with. */
+function saying(bytes: number): Buffer {
+  return Buffer.concat([Buffer.from([0]), uint32(bytes)]);
+}
+
 /** A peer that has begun, and holds itself to what it may. */
 async function begun(plane: TestControlPlane, settings?: Uint8Array): Promise<HandMadePeer> {
   const peer = await HandMadePeer.dial(plane.controlPlane.agentsAddress.port, plane.ca);
@@ -176,6 +181,31 @@ describe("peers that open much and read little, on the agents' port", function (
       assert.equal(answer.payload.readUInt32BE(0), constants.NGHTTP2_ENHANCE_YOUR_CALM);
       peer.close();
     }
+    await stillServes(plane);
+  });
+
+  it("V09 a stream whose first message says that it is longer than a Hello may be is reset before it comes, also when it says so byte by byte", async () => {
+    await using plane = await testControlPlane();
+    const peer = await begun(plane);
+    peer.send(Buffer.concat([grpcHead(1, path), frame(frameTypes.data, flags.none, 1, saying(66_561))]));
+    const reset = await peer.frame(({ type, streamId }) => type === frameTypes.reset && streamId === 1);
+    assert.equal(reset?.payload.readUInt32BE(0), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    peer.send(grpcHead(3, path));
+    for (const byte of saying(1_000_000)) {
+      peer.send(frame(frameTypes.data, flags.none, 3, Buffer.from([byte])));
+    }
+    await peer.frame(({ type, streamId }) => type === frameTypes.reset && streamId === 3);
+    // One that may be so long is read, and answered with what is wrong with it.
+    peer.send(Buffer.concat([grpcHead(5, path), frame(frameTypes.data, flags.none, 5, saying(66_560))]));
+    for (let sent = 0; sent < 66_560; sent += 13_312) {
+      peer.send(frame(frameTypes.data, flags.none, 5, new Uint8Array(13_312)));
+      if (sent === 39_936) await peer.frame(({ type }) => type === frameTypes.windowUpdate);
+    }
+    const answer = await peer.frame(
+      ({ type, flag, streamId }) =>
+        streamId === 5 && (type === frameTypes.reset || (type === frameTypes.headers && (flag & 1) === 1)),
+    );
+    assert.equal(answer?.type, frameTypes.headers);
     await stillServes(plane);
   });
 
