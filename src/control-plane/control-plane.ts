@@ -98,8 +98,9 @@ export async function startControlPlane(config: ControlPlaneConfig): Promise<Con
   }
 }
 
-// What a caller reads of containers is not compressed, even where the caller would take it so: for a log, gzip was a third of the processor time
-// of the control plane and more than half of the caller's. The largest number that connect takes.
+// What a caller follows is not compressed, even where the caller would take it so: for a log, gzip was a third of the processor time
+// of the control plane and more than half of the caller's, and for events it would hold up the sync of the disk besides. The largest number that
+// connect takes.
 const uncompressed = { compressMinBytes: 0xffff_ffff };
 
 function routes(rooms: Rooms): (router: ConnectRouter) => void {
@@ -115,7 +116,7 @@ function routes(rooms: Rooms): (router: ConnectRouter) => void {
       .service(ApiKeyService, createApiKeyService(rooms))
       .service(AuthorityService, createAuthorityService(rooms))
       .service(CommandService, createCommandService(rooms))
-      .service(EventService, createEventService(rooms));
+      .service(EventService, createEventService(rooms), uncompressed);
 }
 
 async function open(

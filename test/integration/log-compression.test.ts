@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { toBinary } from "@bufbuild/protobuf";
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { compressionGzip, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { SimulatedEngine } from "../../src/agent/engine/simulated-engine.ts";
 import { floodLabel } from "../../src/agent/engine/simulated-flood.ts";
 import { ContainerService } from "../../src/gen/fairlead/container/v1/container_service_pb.js";
 import { LogService } from "../../src/gen/fairlead/container/v1/log_service_pb.js";
+import { EventService, WatchEventsResponseSchema } from "../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { systemClock } from "../../src/resilience/clock.ts";
 import { keyFileOf } from "../support/api-place.ts";
 import { Fleet } from "../support/fleet.ts";
@@ -26,7 +28,7 @@ describe("compression of answers", function () {
     await engine.close();
   });
 
-  it("spares logs, which come as they are, and shortens the answers of other calls for a caller that takes gzip", async () => {
+  it("spares logs and events, which come as they are, and shortens the answers of other calls for a caller that takes gzip", async () => {
     let decompressed = 0;
     const { server: baseUrl, ca, apiKey } = keyFileOf(fleet.plane.controlPlane.keyFile ?? "");
     const withKey: Interceptor = (next) => (request) => {
@@ -58,6 +60,15 @@ describe("compression of answers", function () {
       if (bytes > 1_000_000) break;
     }
     assert.equal(decompressed, 0, "logs");
+    for (const name of ["web", "db", "cache", "queue"]) await fleet.make("one", name, {});
+    const events = createClient(EventService, transport).watchEvents({
+      afterSequence: 0n,
+      maxBatchSize: 256,
+    });
+    for await (const batch of events) {
+      if (toBinary(WatchEventsResponseSchema, batch).byteLength > 1_024) break;
+    }
+    assert.equal(decompressed, 0, "events");
     const { containers } = await createClient(ContainerService, transport).listContainers({});
     assert.ok(containers.length > 20, "long enough to be compressed");
     assert.equal(decompressed, 1, "a list");
