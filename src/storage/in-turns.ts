@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** So many rows take a few milliseconds. */
-export const rowsInTurn = 128;
+/** So many rows take about a millisecond, and a command may have to wait for two of those. */
+export const rowsInTurn = 64;
 
 /** Writes rows in their order, so many in each turn of the event loop, so that a large transaction holds up nobody else. */
 export async function inTurns<Row>(

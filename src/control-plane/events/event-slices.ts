@@ -34,37 +34,45 @@ export class EventSlices {
 
   /** Resolves when all are stored. Rejects when some are not. */
   async add(events: readonly NewEvent[]): Promise<void> {
-    const { maxEvents, gatherMs } = this.#options;
+    const { maxEvents } = this.#options;
     const added = Array.from(portions(events, maxEvents), (portion) => ({
       events: portion,
       ...Promise.withResolvers<void>(),
     }));
     this.#waiting.push(...added);
     this.#waitingEvents += events.length;
-    if (this.#isClosed) this.#commit(this.#take(Number.POSITIVE_INFINITY));
-    else if (this.#waitingEvents >= maxEvents) void this.#storeAll();
-    else this.#timer ??= setTimeout(() => void this.#storeAll(), gatherMs);
+    this.#schedule();
     await Promise.all(added.map(({ promise }) => promise));
   }
 
   /** Stores all that waits in one go, and what comes later without a wait. */
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
-    this.#commit(this.#take(Number.POSITIVE_INFINITY));
+    this.#schedule();
   }
 
-  async #storeAll(): Promise<void> {
+  #schedule(): void {
+    const { maxEvents, gatherMs } = this.#options;
+    if (this.#isClosed) {
+      clearTimeout(this.#timer);
+      this.#commit(this.#take(Number.POSITIVE_INFINITY));
+    } else if (this.#waitingEvents >= maxEvents) {
+      if (!this.#isStoring) void this.#storeNext();
+    } else if (this.#waitingEvents > 0) {
+      this.#timer ??= setTimeout(() => void this.#storeNext(), gatherMs);
+    }
+  }
+
+  async #storeNext(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#isStoring) return;
     this.#isStoring = true;
-    while (this.#waiting.length > 0) {
-      const slice = this.#take(this.#options.maxEvents);
-      this.#commit(slice);
-      await Promise.allSettled(slice.map(({ promise }) => promise));
-    }
+    const slice = this.#take(this.#options.maxEvents);
+    this.#commit(slice);
+    await Promise.allSettled(slice.map(({ promise }) => promise));
     this.#isStoring = false;
+    this.#schedule();
   }
 
   #take(maxEvents: number): Portion[] {
