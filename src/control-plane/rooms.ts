@@ -59,8 +59,8 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
   const access = new Access({ ...foundation, mode: config.access ?? "keys", oidc: config.oidc, dataDir });
   const caDigest = () => tls?.authorityDigest ?? noCaDigest;
   const agentTls = await openAgentTls(config, tls, clock);
-  const authority = tls instanceof OwnAuthority ? tls : undefined;
-  const authorityNews = new AuthorityNews({ authority, sessions: commands.sessions });
+  const serverAuthority = tls instanceof OwnAuthority ? tls : undefined;
+  const authorityNews = new AuthorityNews({ authority: serverAuthority, sessions: commands.sessions });
   const agents = furnishSessions(foundation, inventory, { ...commands, authorityNews, ...agentTls });
   const retention = new Retention({
     ...foundation,
@@ -74,7 +74,7 @@ export async function furnish(config: ControlPlaneConfig, storage: Storage, metr
     ...commands,
     ...agents,
     tls,
-    authority,
+    authority: serverAuthority ?? agentTls.authority,
     authorityNews,
     agentTls,
     access,
@@ -105,7 +105,12 @@ async function openAgentTls(
   { agentMtls, dataDir, logger }: ControlPlaneConfig,
   tls: TlsIdentity | undefined,
   clock: Clock,
-): Promise<{ readonly certificates?: AgentCertificates; readonly close: () => void }> {
+): Promise<{
+  readonly certificates?: AgentCertificates;
+  /** The one for this alone. */
+  readonly authority?: OwnAuthority;
+  readonly close: () => void;
+}> {
   if (agentMtls === undefined) return { close: () => undefined };
   if (tls === undefined) {
     throw new FleetError("INVALID_ARGUMENT", "mutual TLS for agents (--agent-mtls) needs TLS, which is off");
@@ -119,7 +124,7 @@ async function openAgentTls(
   }
   const authority = await OwnAuthority.open({ folder: `${dataDir}/tls`, advertise: [], clock, logger });
   const certificates = new AgentCertificates({ authority, required, clock });
-  return { certificates, close: () => authority.close() };
+  return { certificates, authority, close: () => authority.close() };
 }
 
 async function inventoryFrom(storage: Storage): Promise<FleetInventory> {

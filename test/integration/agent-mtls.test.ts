@@ -266,6 +266,39 @@ describe("mutual TLS for agents", function () {
     assert.equal(await refusal(fleet, "host"), "CERTIFICATE_REQUIRED MISSING");
   });
 
+  it("V07 an authority that signs agents alone is replaced like the server's, and whoever has no certificate of its successor is waited for", async () => {
+    const operator = await CertificateAuthority.create(systemClock);
+    await using fleet = await TlsFleet.start({});
+    const { certificate, privateKey } = await operator.issueServer(["127.0.0.1", "localhost"]);
+    const files = { certificate: join(fleet.folder, "tls.crt"), privateKey: join(fleet.folder, "tls.key") };
+    await writeFile(files.certificate, `${certificate}${operator.certificate}`);
+    await writeFile(files.privateKey, privateKey);
+    const config = { tls: { kind: "files", ...files }, agentMtls: "require" } as const;
+    await fleet.restart(config);
+    const agent = await fleet.enrol("host");
+    const away = await fleet.enrol("away");
+    await away.close();
+    const first = await shownBy(fleet, "host");
+    const { authority } = await fleet.client();
+    await authority.rotateAuthority({});
+    await authority.switchAuthority({});
+    await eventually(
+      async () => (await shownBy(fleet, "host")).certificate !== first.certificate,
+      "a certificate of the successor is there",
+    );
+    await assert.rejects(authority.retireAuthority({}), /: hosts are not ready .*: away;/);
+    await agent.close();
+    await fleet.restart(config);
+    await (await fleet.agent("host")).ready;
+    await (await fleet.agent("away")).ready;
+    const { authority: later } = await fleet.client();
+    const count = async () => (await later.getAuthority({})).authority?.informedHostCount;
+    await eventually(async () => (await count()) === 2, "both have one of the successor");
+    await later.retireAuthority({});
+    assert.equal(await refusal(fleet, "host", first), "CERTIFICATE_REQUIRED UNTRUSTED");
+    assert.equal(await refusal(fleet, "host", await shownBy(fleet, "host")), undefined);
+  });
+
   it("E07 an enrolment that asks for none, and a request that is none, do not get in where one is required", async () => {
     await using fleet = await TlsFleet.start({ agentMtls: "require" });
     await (await fleet.enrol("host")).close();

@@ -25,7 +25,7 @@ import { readPage } from "./page.ts";
 
 /** What the authority service needs. */
 export interface AuthorityServiceParts {
-  /** Undefined: the certificate is the operator's, or there is no TLS. */
+  /** Undefined: there is none, because the certificate is the operator's and agents are given none, or there is no TLS. */
   readonly authority: OwnAuthority | undefined;
   readonly authorityNews: Pick<AuthorityNews, "newest" | "announce">;
   readonly storage: { readonly fleet: Pick<Storage["fleet"], "all"> };
@@ -124,11 +124,12 @@ function digestsOf({ authorityDigest: digest, rotation }: OwnAuthority): Record<
 /** Those that do not trust the newest authority, and those whose certificate, which they need, is not good without the one that goes. */
 async function uninformed(parts: AuthorityServiceParts): Promise<HostRecord[]> {
   const { agentTls, authority, authorityNews, storage } = parts;
-  const newest = authorityNews.newest ?? "";
+  // Where the server's certificate is the operator's, agents trust by other means, and have nothing to confirm.
+  const { newest } = authorityNews;
   const needsNew = agentTls.certificates?.required === true && authority?.rotation.state === "switched";
   return (await storage.fleet.all()).filter(
     ({ facts: { authorities, certificate } }) =>
-      authorities?.includes(newest) !== true ||
+      (newest !== undefined && authorities?.includes(newest) !== true) ||
       (needsNew && certificate?.authorityDigest !== authority.authorityDigest),
   );
 }
