@@ -92,7 +92,7 @@ const faults: Readonly<Record<string, PlantedFault>> = {
     mutations: [
       {
         file: "src/agent/execution/journal.ts",
-        from: "if (!this.#closed) this.#flushing ??= setImmediate(() => this.#flush());\n    await this.#gathered(run);",
+        from: "if (!this.#closed && this.#flushing === undefined) this.#flushSoon();\n    await this.#gathered(run);",
         // Later than the end of the run.
         to: "setTimeout(() => void this.#gathered(run), 600_000).unref();",
       },

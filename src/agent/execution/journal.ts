@@ -26,11 +26,13 @@ const keptMs = 24 * 3_600_000;
 const keptCommands = 100_000;
 const acknowledgementsBetweenPrunes = 1000;
 const acknowledgementMs = 200;
+const mostTurns = 16;
 
 /**
  * What the agent was told to change and how it ended, so that no command runs twice and no result is lost, whatever
- * crashes. A write that resolved survives a power cut; all writes of one turn of the event loop are one transaction, and
- * acknowledgements, which nobody waits for, travel with the next one.
+ * crashes. A write that resolved survives a power cut. All writes of turns of the event loop that follow close on each other are one
+ * transaction: few commands run at once, and were each few of them committed by themselves, the disk would be what all others wait for.
+ * Acknowledgements, which nobody waits for, travel with the next one.
  * The file is made at the first write: an agent that only reads has none.
  */
 export class Journal {
@@ -143,7 +145,7 @@ export class Journal {
   }
 
   async #write(run: Write["run"]): Promise<void> {
-    if (!this.#closed) this.#flushing ??= setImmediate(() => this.#flush());
+    if (!this.#closed && this.#flushing === undefined) this.#flushSoon();
     await this.#gathered(run);
   }
 
@@ -153,6 +155,16 @@ export class Journal {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#batch.push({ run, resolve, reject });
     await promise;
+  }
+
+  /** Commits what waits as soon as two turns of the event loop have brought nothing more, or after so many turns. */
+  #flushSoon(turn = 1, quietTurns = 0): void {
+    const before = this.#batch.length;
+    this.#flushing = setImmediate(() => {
+      const quiet = this.#batch.length > before ? 0 : quietTurns + 1;
+      if (quiet < 2 && turn < mostTurns) this.#flushSoon(turn + 1, quiet);
+      else this.#flush();
+    });
   }
 
   #flush(): void {

@@ -260,7 +260,8 @@ describe("the executor of an agent", () => {
         return untilAborted(signal);
       };
       const value = { name: "made", spec: sleepingSpec(), start: true };
-      const timeoutMs = how === "that is cancelled" ? 30_000 : 60;
+      // Long enough to reach the engine before it is over, also where the disk is busy.
+      const timeoutMs = how === "that is cancelled" ? 30_000 : 2_000;
       const id = session.command({ case: "createContainer", value }, { timeoutMs });
       await starts.promise;
       if (how === "that is cancelled") session.send({ cancelledCommandIds: [id] });

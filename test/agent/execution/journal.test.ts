@@ -14,6 +14,7 @@ import { SimulatedEngine } from "../../../src/agent/engine/simulated-engine.ts";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { neverAborted } from "../../../src/resilience/signals.ts";
 import { AgentHarness, sleepingSpec } from "../../support/agent-harness.ts";
+import { commitsIn } from "../../storage/write-ahead-log.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -52,6 +53,27 @@ describe("the journal of an agent", () => {
     );
     assert.deepEqual(second.id, first.id);
     second.close();
+  });
+
+  it("C35 what comes in turns close to each other is one transaction, and nothing waits for more than a few turns", async () => {
+    const journal = await open();
+    await journal.accept(command("first"));
+    const before = commitsIn(join(dataDir, "journal.db"));
+    const close: Promise<void>[] = [];
+    for (const id of ["a", "b", "c", "d"]) {
+      close.push(journal.accept(command(id)));
+      await turn();
+    }
+    await Promise.all(close);
+    assert.equal(commitsIn(join(dataDir, "journal.db")) - before, 1);
+    let written = false;
+    void journal.accept(command("e")).then(() => (written = true));
+    for (let later = 0; later < 40; later += 1) {
+      void journal.finish("a", bytes(`${later}`), false);
+      await turn();
+    }
+    assert.ok(written);
+    journal.close();
   });
 
   it("C40 is made for its owner alone, in WAL mode with full synchronisation", async () => {
