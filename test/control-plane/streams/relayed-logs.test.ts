@@ -77,8 +77,9 @@ describe("logs that are passed on as they came", () => {
   it("V02 what breaks a bound, is odd, or is something else, is left to be decoded and judged", () => {
     const unknown = new BinaryWriter().tag(9, WireType.Varint).uint32(1).finish();
     const overlong = logs({ records: [record, record] });
-    // The length of the first record's data, so that they end where the second record has begun.
-    overlong[overlong.indexOf(record.data[0] ?? 0) - 1] = record.data.length + 1;
+    // The length of the first record's data, so that they end where the second record does.
+    const dataAt = overlong.indexOf(record.data[0] ?? 0);
+    overlong[dataAt - 1] = overlong.length - dataAt;
     const other: Record<string, Uint8Array> = {
       "data that go on behind their record": overlong,
       "too long": logs({ records: [{ ...record, data: Buffer.alloc(65_537) }] }),
@@ -98,7 +99,7 @@ describe("logs that are passed on as they came", () => {
       }),
       nothing: new Uint8Array(0),
     };
-    for (const [what, message] of Object.entries(other)) assert.equal(relayedLogs(message), undefined, what);
+    for (const [what, message] of Object.entries(other)) assert.ok(relayedLogs(message) === undefined, what);
   });
 
   it("V09 whatever bytes an agent sends, nothing is relayed that would be refused or read otherwise", () => {
