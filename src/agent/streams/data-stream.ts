@@ -5,6 +5,7 @@ import {
   type DataStreamResponse,
   DataStreamResponseSchema,
 } from "../../gen/fairlead/agent/v1/data_stream_pb.js";
+import type { TimerWheel } from "../../resilience/timer-wheel.ts";
 import { MessageStream } from "../../rpc/message-stream.ts";
 import type { DataCall } from "./data-connections.ts";
 
@@ -32,9 +33,11 @@ const farewellMs = 5_000;
 export class DataStream {
   readonly #call: DataCall;
   readonly #stream: MessageStream<typeof DataStreamResponseSchema, typeof DataStreamRequestSchema>;
+  readonly #wheel: TimerWheel;
 
-  constructor(call: DataCall) {
+  constructor(call: DataCall, wheel: TimerWheel) {
     this.#call = call;
+    this.#wheel = wheel;
     this.#stream = new MessageStream(call, {
       incoming: DataStreamResponseSchema,
       outgoing: DataStreamRequestSchema,
@@ -75,7 +78,7 @@ export class DataStream {
     }
   }
 
-  /** Reads on, so that the end is noticed where nothing more is expected. Resolves when the stream is over. */
+  /** Reads on, so that the end is noticed where nothing more is expected. Resolves when the stream is over; never rejects. */
   async watch(): Promise<void> {
     try {
       for await (const _ of this.input());
@@ -107,8 +110,13 @@ export class DataStream {
   }
 
   async #answered(): Promise<boolean> {
-    const late = AbortSignal.timeout(farewellMs);
-    while ((await this.#stream.next(late)) !== undefined);
-    return true;
+    const late = new AbortController();
+    const timer = this.#wheel.schedule(farewellMs, () => late.abort());
+    try {
+      while ((await this.#stream.next(late.signal)) !== undefined);
+      return true;
+    } finally {
+      timer.cancel();
+    }
   }
 }

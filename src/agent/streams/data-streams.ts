@@ -70,7 +70,7 @@ export class DataStreams {
     let working = false;
     try {
       const { call, release } = await this.#connections.open(signal);
-      const stream = new DataStream(call);
+      const stream = new DataStream(call, this.#parts.wheel);
       const work = await this.#prepared(stream, ticket, beginning, signal).catch((error: unknown) => {
         release(false);
         throw error;

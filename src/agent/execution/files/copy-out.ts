@@ -23,13 +23,12 @@ export async function copyOut(request: CopyOut, context: OperationContext): Prom
 }
 
 async function send({ facts, chunks }: EngineArchive, stream: DataStream): Promise<EndOfStream> {
-  const watching = stream.watch();
+  void stream.watch();
   await stream.send({ case: "path", value: facts });
   for await (const chunk of chunks) {
     for (let from = 0; from < chunk.byteLength; from += messageBytes) {
       await stream.send({ case: "archive", value: chunk.subarray(from, from + messageBytes) });
     }
   }
-  void watching;
   return {};
 }

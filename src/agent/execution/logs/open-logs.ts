@@ -49,9 +49,8 @@ function queryFrom(request: OpenLogsValid, after: LogPosition | undefined): LogQ
 }
 
 async function pump(messages: ReturnType<typeof logMessages>, stream: DataStream): Promise<void> {
-  const watching = stream.watch();
+  void stream.watch();
   for await (const message of messages) await stream.send(message);
-  void watching;
 }
 
 // Far enough back that the place itself is met, and all that stands behind it.

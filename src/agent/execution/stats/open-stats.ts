@@ -34,9 +34,8 @@ export async function openStats(request: OpenStats, context: OperationContext): 
   await streams.run(
     request.ticket,
     async (stream) => {
-      const watching = stream.watch();
+      void stream.watch();
       await measure(request, context, stream);
-      void watching;
       return {};
     },
     context.signal,
