@@ -96,14 +96,15 @@ async function reconnect({ sessions }: ControlPlane): Promise<number> {
   const old = [...sessions.all()];
   const startedAt = performance.now();
   for (const session of old) session.end(new FleetError("DRAINING", "the bench lets all agents come again"));
+  let awaited = old;
   for (;;) {
-    const renewed = old.filter(({ identity: { agentId, epoch } }) => {
+    awaited = awaited.filter(({ identity: { agentId, epoch } }) => {
       const current = sessions.current(agentId);
-      return current !== undefined && current.identity.epoch > epoch;
+      return current === undefined || current.identity.epoch <= epoch;
     });
     const tookMs = performance.now() - startedAt;
-    if (renewed.length === old.length) return tookMs;
-    if (tookMs > onlineMs) throw new Error(`${renewed.length} of ${old.length} agents came again`);
+    if (awaited.length === 0) return tookMs;
+    if (tookMs > onlineMs) throw new Error(`${awaited.length} of ${old.length} agents did not come again`);
     await delay(pollMs);
   }
 }
