@@ -6,13 +6,13 @@ import type { ContainerUpdate } from "../../gen/fairlead/container/v1/container_
 import type { Clock } from "../../resilience/clock.ts";
 import { isConflict, isGone } from "./docker-errors.ts";
 import { DockerConnection } from "./docker-connection.ts";
-import { containerFromInspection, parseInspection } from "./docker-container.ts";
 import { createContainer } from "./docker-create.ts";
 import { readDiskUsage } from "./docker-disk-usage.ts";
 import type { DockerEndpoint } from "./docker-endpoint.ts";
+import { DockerLookup, pathOf } from "./docker-lookup.ts";
 import { watchContainers } from "./docker-watch.ts";
 import { factsFromDocker } from "./docker-facts.ts";
-import type { DockerInfo, DockerInspection, DockerStats } from "./docker-json.ts";
+import type { DockerInfo, DockerStats } from "./docker-json.ts";
 import { archiveOf, factsFromHead } from "./docker-files.ts";
 import type { EngineArchive, EnginePathFacts, UnpackOptions } from "./engine-files.ts";
 import { usageFromDocker } from "./docker-usage.ts";
@@ -25,7 +25,6 @@ import { readLogs } from "./docker-logs.ts";
 import { startExec } from "./docker-exec.ts";
 import { attach } from "./docker-attach.ts";
 import type { AttachOptions, EngineProcess, ExecSpec, LogQuery, LogRecord } from "./engine-streams.ts";
-import { eachOf } from "../../resilience/each-of.ts";
 import type {
   Engine,
   EngineChange,
@@ -37,10 +36,6 @@ import type {
   EngineProcesses,
   EngineWaitCondition,
 } from "./engine.ts";
-import { momentFromMilliseconds } from "./rfc3339.ts";
-
-/** How many containers are looked at side by side for a list. */
-const inspectionsAtOnce = 8;
 
 const changed: EngineChange = { changed: true };
 const unchanged: EngineChange = { changed: false };
@@ -49,6 +44,7 @@ const unchanged: EngineChange = { changed: false };
 export class DockerEngine implements Engine {
   readonly kind = "docker";
   readonly #connection: DockerConnection;
+  readonly #lookup: DockerLookup;
   readonly #clock: Clock;
   readonly #logger: Logger;
 
@@ -58,6 +54,7 @@ export class DockerEngine implements Engine {
     readonly logger: Logger;
   }) {
     this.#connection = new DockerConnection(options.endpoint);
+    this.#lookup = new DockerLookup({ ...options, connection: this.#connection });
     this.#clock = options.clock;
     this.#logger = options.logger;
   }
@@ -70,24 +67,19 @@ export class DockerEngine implements Engine {
     return factsFromDocker(info, version);
   }
 
-  async listContainers(signal: AbortSignal): Promise<EngineContainer[]> {
-    // Docker's list lacks exit codes, times, health and restarts, so each container is looked at.
-    const ids = await this.#listIds(signal);
-    const found = await eachOf(ids, inspectionsAtOnce, async (id) => this.#inspectIfSound(id, signal));
-    return found.filter((container) => container !== undefined);
+  listContainers(signal: AbortSignal): Promise<EngineContainer[]> {
+    return this.#lookup.list(signal);
   }
 
   async getContainer(container: string, signal: AbortSignal): Promise<EngineContainer> {
-    return (await this.inspectContainer(container, signal)).container;
+    return (await this.#lookup.look(container, signal)).container;
   }
 
-  async inspectContainer(
+  inspectContainer(
     container: string,
     signal: AbortSignal,
   ): Promise<{ readonly container: EngineContainer; readonly engineJson: string }> {
-    const { inspection, text } = await this.#inspect(container, signal);
-    const observed = momentFromMilliseconds(this.#clock.now());
-    return { container: containerFromInspection(inspection, observed), engineJson: text.trim() };
+    return this.#lookup.look(container, signal);
   }
 
   async createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string> {
@@ -152,7 +144,7 @@ export class DockerEngine implements Engine {
   ): Promise<EngineChange> {
     const query = { force: options.force, v: options.removeVolumes };
     try {
-      await this.#named(container, signal, () =>
+      await this.#lookup.named(container, signal, () =>
         this.#connection.request({ method: "DELETE", path: pathOf(container, ""), query }, signal),
       );
       return changed;
@@ -170,7 +162,7 @@ export class DockerEngine implements Engine {
     update: ContainerUpdate,
     signal: AbortSignal,
   ): Promise<EngineChange> {
-    const { Id, HostConfig } = (await this.#inspect(container, signal)).inspection;
+    const { Id, HostConfig } = await this.#lookup.inspect(container, signal);
     const body = changedMembers(update, HostConfig ?? {});
     if (Object.keys(body).length === 0) {
       return unchanged;
@@ -180,7 +172,7 @@ export class DockerEngine implements Engine {
   }
 
   async listProcesses(container: string, psOptions: string, signal: AbortSignal): Promise<EngineProcesses> {
-    return this.#named(container, signal, () =>
+    return this.#lookup.named(container, signal, () =>
       listProcesses(this.#connection, pathOf(container, ""), psOptions, signal),
     );
   }
@@ -190,17 +182,19 @@ export class DockerEngine implements Engine {
     condition: EngineWaitCondition,
     signal: AbortSignal,
   ): Promise<EngineExit> {
-    return this.#named(container, signal, () =>
+    return this.#lookup.named(container, signal, () =>
       waitContainer(this.#connection, pathOf(container, ""), condition, signal),
     );
   }
 
   async listChanges(container: string, signal: AbortSignal): Promise<EngineFileChange[]> {
-    return this.#named(container, signal, () => listChanges(this.#connection, pathOf(container, ""), signal));
+    return this.#lookup.named(container, signal, () =>
+      listChanges(this.#connection, pathOf(container, ""), signal),
+    );
   }
 
   logs(container: string, query: LogQuery, signal: AbortSignal): AsyncIterable<readonly LogRecord[]> {
-    return readLogs(this.#connection, this.#inspectorOf(container), query, signal);
+    return readLogs(this.#connection, this.#lookup.inspectorOf(container), query, signal);
   }
 
   exec(container: string, spec: ExecSpec, signal: AbortSignal): Promise<EngineProcess> {
@@ -209,7 +203,7 @@ export class DockerEngine implements Engine {
         connection: this.#connection,
         clock: this.#clock,
         logger: this.#logger,
-        inspect: this.#inspectorOf(container),
+        inspect: this.#lookup.inspectorOf(container),
       },
       spec,
       signal,
@@ -217,7 +211,7 @@ export class DockerEngine implements Engine {
   }
 
   attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
-    return attach(this.#connection, this.#inspectorOf(container), options, signal);
+    return attach(this.#connection, this.#lookup.inspectorOf(container), options, signal);
   }
 
   async statPath(container: string, path: string, signal: AbortSignal): Promise<EnginePathFacts> {
@@ -231,13 +225,13 @@ export class DockerEngine implements Engine {
       const isMissing = error instanceof FleetError && error.metadata["engine_status"] === "404";
       if (!isMissing) throw error;
       // Without words it says only that one of the two is not there.
-      await this.#inspect(container, signal);
+      await this.#lookup.inspect(container, signal);
       throw new FleetError("PATH_NOT_FOUND", `there is no ${JSON.stringify(path)} in container ${container}`);
     }
   }
 
   async getArchive(container: string, path: string, signal: AbortSignal): Promise<EngineArchive> {
-    const response = await this.#named(container, signal, () =>
+    const response = await this.#lookup.named(container, signal, () =>
       this.#connection.open({ method: "GET", path: pathOf(container, "/archive"), query: { path } }, signal),
     );
     const { address } = this.#connection;
@@ -267,7 +261,7 @@ export class DockerEngine implements Engine {
       path: pathOf(container, "/stats"),
       query: { stream: false, "one-shot": true },
     } as const;
-    const stats = await this.#named(container, signal, () =>
+    const stats = await this.#lookup.named(container, signal, () =>
       this.#connection.requestJson<DockerStats>(call, signal),
     );
     return usageFromDocker(stats);
@@ -290,27 +284,13 @@ export class DockerEngine implements Engine {
     this.#connection.close();
   }
 
-  #inspectorOf(container: string): (signal: AbortSignal) => Promise<DockerInspection> {
-    return async (signal) => (await this.#inspect(container, signal)).inspection;
-  }
-
-  async #inspect(
-    container: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly inspection: DockerInspection; readonly text: string }> {
-    const { text } = await this.#named(container, signal, () =>
-      this.#connection.request({ method: "GET", path: pathOf(container, "/json") }, signal),
-    );
-    return { inspection: parseInspection(text), text };
-  }
-
   async #act(
     container: string,
     verb: string,
     query: Readonly<Record<string, string | number | undefined>>,
     signal: AbortSignal,
   ): Promise<EngineChange> {
-    const { status } = await this.#named(container, signal, () =>
+    const { status } = await this.#lookup.named(container, signal, () =>
       this.#connection.request({ method: "POST", path: pathOf(container, verb), query }, signal),
     );
     return status === 304 ? unchanged : changed;
@@ -347,50 +327,6 @@ export class DockerEngine implements Engine {
       }
     }
   }
-
-  /** Adds to an ambiguous name what it could mean. */
-  async #named<Value>(container: string, signal: AbortSignal, call: () => Promise<Value>): Promise<Value> {
-    try {
-      return await call();
-    } catch (error) {
-      if (!(error instanceof FleetError && error.reason === "CONTAINER_AMBIGUOUS")) {
-        throw error;
-      }
-      const candidates = (await this.#listIds(signal)).filter((id) => id.startsWith(container));
-      throw error.with({ candidates: candidates.slice(0, 16).join(",") });
-    }
-  }
-
-  async #listIds(signal: AbortSignal): Promise<string[]> {
-    const listed = await this.#connection.requestJson<readonly { readonly Id: string }[]>(
-      { method: "GET", path: "/containers/json", query: { all: true } },
-      signal,
-    );
-    return listed.map(({ Id }) => Id);
-  }
-
-  /** Undefined when it is gone, or when the engine cannot tell of it: one such container must not hide the others. */
-  async #inspectIfSound(id: string, signal: AbortSignal): Promise<EngineContainer | undefined> {
-    try {
-      return await this.getContainer(id, signal);
-    } catch (error) {
-      if (error instanceof FleetError && error.reason === "ENGINE_FAILED") {
-        this.#logger.warn(
-          { containerId: id, err: error },
-          "left out a container that the engine cannot inspect",
-        );
-        return undefined;
-      }
-      if (isGone(error)) {
-        return undefined;
-      }
-      throw error;
-    }
-  }
-}
-
-function pathOf(container: string, rest: string): string {
-  return `/containers/${encodeURIComponent(container)}${rest}`;
 }
 
 function wholeSeconds(milliseconds: number | undefined): number | undefined {
