@@ -196,6 +196,8 @@ describe("an agent", () => {
       next.results.map(({ commandId }) => commandId),
       [later],
     );
+    next.fail(new FleetError("DRAINING", "gone"));
+    assert.deepEqual((await plane.session(3)).hello.heldResultCommandIds, []);
   });
 });
 

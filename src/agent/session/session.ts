@@ -188,7 +188,6 @@ export class Session {
       logger,
       ask: (request) => outbox.certificateRequest(request),
     });
-    const acknowledged = new Set(welcome.acknowledgedCommandIds);
     const stops = [
       () => executor.endSession(outbox, reasonOf(scope.signal)),
       () => streams.endAll(new FleetError("SESSION_LOST", "the session of the agent ended")),
@@ -206,7 +205,7 @@ export class Session {
       outbox.heartbeat();
       outbox.engineState(follower.health);
       this.#tellPolicy(outbox);
-      const held = journal.held().filter(({ commandId }) => !acknowledged.has(commandId));
+      const held = journal.held();
       executor.beginSession(outbox);
       this.#onSession(welcome, () => this.#finish(connection, outbox));
       tasks.push(

@@ -179,9 +179,8 @@ export class Deliveries {
   async #sendNext(session: AgentSession, { id, agentId, attempt }: CommandRecord): Promise<void> {
     const { journal, sessions } = this.#parts;
     const record = await journal.advanceSafely(id, this.#sending(session, attempt + 1));
-    if (record?.state !== "DISPATCHED" || record.sessionEpoch !== session.identity.epoch) return;
     // Without this session, the next one finds out from the agent that it never arrived.
-    if (sessions.current(agentId) !== session) return;
+    if (record === undefined || sessions.current(agentId) !== session) return;
     if (record.cancelRequested) await this.#end(record, endFromError(cancelled(), false));
     else this.#hand(session, record);
   }

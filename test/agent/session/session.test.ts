@@ -195,10 +195,25 @@ describe("a session of an agent", () => {
       );
       session.fail(new Error("cut"));
       await eventually("the end", () => harness.lines.find((line) => "wait_ms" in line));
+      // More than one frame holds.
+      const labels = { text: "x".repeat(1_000) };
+      for (let count = 0; count < 100; count += 1) {
+        await harness.engine.createContainer(`other-${count}`, sleepingSpec(labels), neverAborted);
+      }
       const id = await harness.engine.createContainer("between", sleepingSpec(), neverAborted);
       const next = await plane.session(2);
-      const event = await next.until("the fact", () => next.all("hostEvents")[0]);
-      assert.equal(event.event.case === "container" && event.event.value.containerId, id);
+      const event = await next.until("the last fact", () =>
+        next
+          .all("hostEvents")
+          .find(({ event: told }) => told.case === "container" && told.value.containerId === id),
+      );
+      assert.ok(event);
+      const frames = next.frames.map(({ frame }) => frame);
+      const told = frames.findIndex(({ hostEvents }) => hostEvents.length > 0);
+      const complete = frames.findIndex(({ inventory }) =>
+        inventory.some(({ update }) => update.case === "snapshotEnd"),
+      );
+      assert.ok(complete > 1 && told >= complete, `${told} and ${complete}`);
       assert.equal(next.inventory().get(id), "between");
     } finally {
       await harness.close();

@@ -56,6 +56,7 @@ describe("what is written down before it is sent", () => {
   let current: NotedSession | undefined;
   let gate: Promise<void>;
   let openGate: () => void;
+  let afterCommit: (() => void) | undefined;
   /** The states that were given to be written, in their order. */
   let written: string[];
 
@@ -105,12 +106,20 @@ describe("what is written down before it is sent", () => {
     openGate = () => undefined;
     gate = Promise.resolve();
     current = undefined;
+    afterCommit = undefined;
     written = [];
     const slow = {
       commands: storage.commands,
       commit: (batch: CommitBatch) => {
         written.push(...(batch.commands ?? []).map(({ state }) => state));
-        return gate.then(() => storage.commit(batch));
+        const committed = gate.then(() => storage.commit(batch));
+        // After whoever committed has gone on, and before whoever waits for that one.
+        const hook = async () => {
+          await committed;
+          afterCommit?.();
+        };
+        queueMicrotask(() => void hook());
+        return committed;
       },
     } as Storage;
     const events = new EventLog({ storage, clock: systemClock, logger: silent });
@@ -182,6 +191,22 @@ describe("what is written down before it is sent", () => {
     openGate();
     await eventually(() => session.commands.length === 1, "it is sent");
     assert.equal(session.commands[0]?.sessionEpoch, 2);
+  });
+
+  it("C28 a command that a newer session finds when it begins is sent in that one once", async () => {
+    enter(new NotedSession(1));
+    const session = new NotedSession(2);
+    afterCommit = () => {
+      afterCommit = undefined;
+      enter(session);
+    };
+    void dispatch("fail-fast");
+    await eventually(() => session.commands.length > 0, "it is sent");
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(
+      session.commands.map(({ sessionEpoch }) => sessionEpoch),
+      [2],
+    );
   });
 
   it("C08 of two ends that come before the first is written, the first is written, and nothing else", async () => {

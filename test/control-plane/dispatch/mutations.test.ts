@@ -145,6 +145,22 @@ describe("commands that change something", () => {
     assert.equal((await call).outcome?.changed, true);
   });
 
+  it("C28 a command that is sent again has no more than the time that is left", async () => {
+    let aheadMs = 0;
+    const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
+    await using fleet = await testControlPlane({ clock });
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb, { timeoutMs: 60_000 });
+    assert.equal((await agent.command()).timeout?.seconds, 60n);
+    agent.close();
+    aheadMs = 20_000;
+    const back = await fleet.returned(agent);
+    const again = await back.command();
+    assert.ok((again.timeout?.seconds ?? 60n) <= 40n, `${again.timeout?.seconds}`);
+    back.succeed(again);
+    await call;
+  });
+
   it("C28 a result that the agent holds over a cut connection is taken, and nothing is sent again", async () => {
     await using fleet = await testControlPlane();
     const agent = await fleet.enrolled();
@@ -230,6 +246,22 @@ describe("commands that change something", () => {
     await rejection(call, "OUTCOME_UNKNOWN");
     assert.deepEqual(
       back.frames.flatMap((frame) => frame.commands),
+      [],
+    );
+  });
+
+  it("C41 a command that the agent ran when it was back, and no longer knows later, is OUTCOME_UNKNOWN and never sent again", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await fleet.enrolled();
+    const call = dispatchTo(fleet, agent, stopWeb);
+    const { commandId } = await agent.command();
+    agent.close();
+    const back = await fleet.returned(agent, { runningCommandIds: [commandId] });
+    back.close();
+    const later = await fleet.returned(agent);
+    await rejection(call, "OUTCOME_UNKNOWN");
+    assert.deepEqual(
+      later.frames.flatMap((frame) => frame.commands),
       [],
     );
   });

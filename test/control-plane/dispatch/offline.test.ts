@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import { newId } from "../../../src/domain/ids.ts";
 import { CommandState } from "../../../src/gen/fairlead/command/v1/command_pb.js";
 import { CommandService } from "../../../src/gen/fairlead/command/v1/command_service_pb.js";
@@ -39,13 +40,15 @@ describe("commands for an agent that is away", () => {
       const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs };
       await using fleet = await testControlPlane({ clock });
       const agent = await gone(fleet);
-      const call = dispatchTo(fleet, agent, operation, { whenOffline: "wait", timeoutMs: 60_000 });
+      const { signal } = new AbortController();
+      const call = dispatchTo(fleet, agent, operation, { whenOffline: "wait", timeoutMs: 60_000, signal });
       aheadMs = 20_000;
       const back = await fleet.returned(agent);
       const command = await back.command();
       assert.ok(Number(command.timeout?.seconds) <= 40, `${command.timeout?.seconds}`);
       back.succeed(command);
       await call;
+      assert.equal(getEventListeners(signal, "abort").length, 0);
     });
 
     it(`C30 WAIT: whoever waits with a ${what} and goes is let go at once`, async () => {
@@ -82,6 +85,7 @@ describe("commands for an agent that is away", () => {
     const back = await fleet.returned(agent);
     const command = await back.command();
     assert.deepEqual([command.commandId, command.attempt], [commandId, 1]);
+    assert.equal(command.timeout?.seconds, 30n);
     back.succeed(command, true);
     await eventually(async () => (await stateOf(fleet, commandId)) === CommandState.SUCCEEDED, "it ran");
   });
@@ -100,6 +104,20 @@ describe("commands for an agent that is away", () => {
       commands.map(({ commandId }) => commandId),
       ids,
     );
+  });
+
+  it("C30 QUEUE: a command that was sent in time does not expire while it runs", async () => {
+    await using fleet = await testControlPlane();
+    const agent = await gone(fleet);
+    const expireTime = Date.now() + 1_000;
+    const { commandId } = await dispatchTo(fleet, agent, stopWeb, { whenOffline: "queue", expireTime });
+    const back = await fleet.returned(agent);
+    const command = await back.command();
+    back.accept(command);
+    await delay(Math.max(0, expireTime + 100 - Date.now()));
+    back.succeed(command, true);
+    const { command: ended } = await fleet.client(CommandService).waitCommand({ id: commandId });
+    assert.equal(ended?.state, CommandState.SUCCEEDED);
   });
 
   it("C30 QUEUE: an expired command is EXPIRED and never runs", async () => {
