@@ -181,6 +181,18 @@ describe("what is written down before it is sent", () => {
     assert.deepEqual(session.commands, []);
   });
 
+  it("C31 a command that a newer session has taken over is not called cancelled, because its agent may run it", async () => {
+    const { commandId } = await dispatch("queue");
+    closeGate();
+    enter(new NotedSession(1));
+    const session = new NotedSession(2);
+    enter(session);
+    assert.equal(session.commands.length, 1);
+    const cancelled = dispatcher.cancel(commandId, 50, neverAborted);
+    openGate();
+    assert.equal((await cancelled).state, "DISPATCHED");
+  });
+
   it("C28 a command that is written while a newer session takes over is sent in that one", async () => {
     enter(new NotedSession(1));
     closeGate();
