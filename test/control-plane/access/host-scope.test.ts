@@ -236,7 +236,7 @@ describe("keys that are limited to hosts with a label", function () {
     assert.equal((await api.client(HostService).getHost({ host: paris.hostId })).host?.name, "paris");
   });
 
-  it("V06 whatever its role, such a key manages neither keys nor tokens, because it could free itself", async () => {
+  it("V06 whatever its role, such a key manages neither keys nor tokens nor bans, because it could free itself", async () => {
     await using sites = await twoSites(Role.ADMIN);
     const keys = sites.api.client(ApiKeyService, sites.key);
     const tokens = sites.api.client(RegistrationTokenService, sites.key);
@@ -247,9 +247,11 @@ describe("keys that are limited to hosts with a label", function () {
       tokens.createRegistrationToken({}),
       tokens.listRegistrationTokens({}),
       tokens.revokeRegistrationToken({ id: "x" }),
+      sites.hosts.deleteHost({ host: "berlin", ban: true }),
     ]) {
       assert.equal((await failureOf(call)).reason, "PERMISSION_DENIED");
     }
+    assert.equal((await sites.hosts.getHost({ host: "berlin" })).host?.name, "berlin");
   });
 
   it("pages of hosts are whole for such a key, however many others lie between", async () => {
