@@ -68,6 +68,9 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
+// The name of a service, and what is around it.
+const maxHealthMessageBytes = 4_096;
+
 /** Serves the API: Connect, gRPC and gRPC-Web on one port, with health and reflection. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const drain = new Drain();
@@ -134,6 +137,8 @@ function createRouter(options: ApiServerOptions, drain: Drain): ConnectRouter {
   router.service(
     Health,
     createHealthService(options.health, () => served().map(({ typeName }) => typeName)),
+    // Strangers may have a thousand of these open, and what is read of a message is kept until all of it is there.
+    { readMaxBytes: maxHealthMessageBytes },
   );
   serveReflection(router, served);
   return router;

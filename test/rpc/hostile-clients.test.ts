@@ -224,6 +224,31 @@ describe("hostile clients", () => {
     await stillServes(api);
   });
 
+  it("V09 a health call, which needs no key, is answered before it comes when it says that it is longer than 4 KiB", async () => {
+    const api = await start();
+    const check = "/grpc.health.v1.Health/Check";
+    const modern = await dial(api);
+    const answered = firstFrameOf(modern, [frameTypes.headers, frameTypes.reset]);
+    modern.write(
+      Buffer.concat([
+        preface,
+        frame(frameTypes.settings, 0, 0),
+        head(1, flags.endHeaders, { ":path": check }),
+        frame(frameTypes.data, 0, 1, Buffer.concat([Buffer.from([0]), uint32(4_097)])),
+      ]),
+    );
+    assert.equal((await answered).type, frameTypes.headers);
+    modern.destroy();
+    const older = await dial(api);
+    older.write(
+      `POST ${check} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4097\r\n\r\n{`,
+    );
+    const [answer] = (await once(older, "data")) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 429 .*resource_exhausted/s);
+    older.destroy();
+    await stillServes(api);
+  });
+
   it("V09 ends a TLS connection that agreed on a version and then says nothing, or too little", async () => {
     const api = await start({ tls, patience: { firstBytesMs: 200, headMs: 200 } });
     const silent = await dialTls(api, "h2");
