@@ -1,5 +1,5 @@
 import { getOption } from "@bufbuild/protobuf";
-import type { DescField, DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
+import type { DescField, DescMessage, DescOneof, Message, MessageShape } from "@bufbuild/protobuf";
 import { DurationSchema, type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import {
   type FieldRules,
@@ -42,7 +42,26 @@ function makeTests(schema: DescMessage): readonly FieldTest[] {
   if (hasOddRules || schema.oneofs.some((oneof) => getOption(oneof, oneofOption).required)) {
     return [() => false];
   }
-  return schema.fields.flatMap((field) => fieldTest(field) ?? []);
+  return schema.members.flatMap(
+    (member) => (member.kind === "oneof" ? oneofTest(member) : fieldTest(member)) ?? [],
+  );
+}
+
+/** Looks only at the case that was chosen: some of them have two dozen. Undefined: whatever it is, it is fine. */
+function oneofTest({ localName, fields: cases }: DescOneof): FieldTest | undefined {
+  const tests = new Map<string, PlainTest>();
+  for (const field of cases) {
+    const rules = rulesOfField(field);
+    if (isIgnored(rules)) continue;
+    if (rules?.required === true) return () => false;
+    const test = valueTest(field, rules);
+    if (test !== undefined) tests.set(field.localName, test);
+  }
+  if (tests.size === 0) return undefined;
+  return (fields) => {
+    const { case: chosen, value } = fields[localName] as { readonly case?: string; readonly value?: unknown };
+    return chosen === undefined || value === undefined || (tests.get(chosen)?.(value) ?? true);
+  };
 }
 
 /** Undefined: whatever the field holds is fine. */
@@ -52,17 +71,12 @@ function fieldTest(field: DescField): FieldTest | undefined {
   const test = valueTest(field, rules);
   const isRequired = rules?.required === true;
   if (isRequired && field.fieldKind !== "message") return () => false;
-  if (test === undefined) return isRequired ? (fields) => valueOf(fields, field) !== undefined : undefined;
+  const { localName } = field;
+  if (test === undefined) return isRequired ? (fields) => fields[localName] !== undefined : undefined;
   return (fields) => {
-    const value = valueOf(fields, field);
+    const value = fields[localName];
     return value === undefined ? !isRequired : test(value);
   };
-}
-
-function valueOf(fields: Fields, { localName, oneof }: DescField): unknown {
-  if (oneof === undefined) return fields[localName];
-  const chosen = fields[oneof.localName] as { readonly case: string | undefined; readonly value?: unknown };
-  return chosen.case === localName ? chosen.value : undefined;
 }
 
 /** Undefined: every value is fine. */
@@ -93,10 +107,13 @@ function innerTest(field: DescField, rules: FieldRules | undefined): PlainTest |
       const keyTest = isIgnored(keys) || keys === undefined ? undefined : (plainTest(keys) ?? doubtful);
       const test = elementTest(field, values);
       if (keyTest === undefined && test === undefined) return undefined;
-      return (map) =>
-        Object.entries(map as Fields).every(
-          ([key, value]) => (keyTest?.(key) ?? true) && (test?.(value) ?? true),
-        );
+      return (map) => {
+        const entries = map as Fields;
+        for (const key of Object.keys(entries)) {
+          if (keyTest?.(key) === false || test?.(entries[key]) === false) return false;
+        }
+        return true;
+      };
     }
     default:
       return undefined;
