@@ -27,12 +27,16 @@ export interface SessionIdentity {
   readonly address: string;
 }
 
-/** What a session is made of. */
-export interface SessionParts {
+/** What is a session's own. */
+export interface OwnSessionParts {
   readonly identity: SessionIdentity;
   readonly call: AgentCall;
   /** Cuts the connection of a peer that does not read how its session ended. Without: it is left to itself. */
   readonly disconnect?: Disconnect | undefined;
+}
+
+/** What all sessions have in common: one object for all of them, because thousands are idle. */
+export interface SessionParts {
   readonly settings: SessionSettings;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
@@ -52,6 +56,8 @@ export class AgentSession {
   /** How far the agent's clock is ahead. */
   readonly clockOffset = new ClockOffset();
   readonly #parts: SessionParts;
+  readonly #call: AgentCall;
+  readonly #disconnect: Disconnect | undefined;
   readonly #writer: FrameWriter;
   readonly #resolveEnded: (reason: FleetError) => void;
   #identity: SessionIdentity;
@@ -62,14 +68,16 @@ export class AgentSession {
   #leaseHeld = false;
   #over = false;
 
-  constructor(parts: SessionParts) {
+  constructor({ identity, call, disconnect }: OwnSessionParts, parts: SessionParts) {
     this.#parts = parts;
-    this.#identity = parts.identity;
+    this.#identity = identity;
+    this.#call = call;
+    this.#disconnect = disconnect;
     const { promise, resolve } = Promise.withResolvers<FleetError>();
     this.ended = promise;
     this.#resolveEnded = resolve;
     this.#writer = new FrameWriter({
-      sink: parts.call,
+      sink: call,
       frameFieldNumber,
       maxFrameBytes: parts.settings.maxFrameBytes,
       maxQueuedBytes: parts.settings.maxQueuedBytes,
@@ -150,7 +158,8 @@ export class AgentSession {
     this.#lease.cancel();
     this.#heartbeat.cancel();
     this.#writer.close();
-    endCall(this.#parts.call, reason, { ...this.#parts, logger: this.logger });
+    const { wheel } = this.#parts;
+    endCall(this.#call, reason, { wheel, logger: this.logger, disconnect: this.#disconnect });
     this.#resolveEnded(reason);
   }
 

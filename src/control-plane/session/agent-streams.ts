@@ -21,7 +21,7 @@ import { type CertificateIssuance, issuedEvent } from "./certificate-issuance.ts
 import { CloneGuard } from "./clone-guard.ts";
 import type { CommandTraffic } from "./command-traffic.ts";
 import { type Disconnect, endCall } from "./end-call.ts";
-import { FrameIntake } from "./frame-intake.ts";
+import { FrameIntake, type IntakeParts } from "./frame-intake.ts";
 import { type Handshaken, shakeHands } from "./handshake.ts";
 import type { KeyRotations } from "./key-rotations.ts";
 import { recordPolicyChange } from "./policy-news.ts";
@@ -67,13 +67,14 @@ export class AgentStreams {
   readonly #refusals: RefusalLog;
   readonly #running = new Set<Promise<void>>();
   readonly #clones = new CloneGuard();
-  readonly #eventTurns = new KeyedTurns();
+  readonly #intakeParts: IntakeParts;
   readonly #observer: SessionObserver;
   #draining: FleetError | undefined;
 
   constructor(parts: AgentStreamsParts) {
     this.#parts = parts;
     this.#reception = parts.reception;
+    this.#intakeParts = { ...parts, eventTurns: new KeyedTurns() };
     this.#refusals = new RefusalLog(parts);
     this.#observer = parts.observer ?? unobservedSessions;
   }
@@ -161,7 +162,7 @@ export class AgentStreams {
     const { host, hello } = handshaken;
     const acknowledged = await this.#parts.traffic.settled(host.agentId, hello.heldResultCommandIds);
     const identity = await this.#begin(call, handshaken);
-    const session = new AgentSession({ ...this.#parts, identity, call, disconnect });
+    const session = new AgentSession({ identity, call, disconnect }, this.#parts);
     this.#admit(session);
     try {
       this.#welcome(session, call, { acknowledged, issued: handshaken.issued });
@@ -264,13 +265,7 @@ export class AgentStreams {
     traffic.opened(session, hello);
     authorityNews?.greet(session, facts.authorities ?? []);
     if (wantsCertificate) issuance?.want(session, certificateWithinMs);
-    new FrameIntake({
-      ...this.#parts,
-      session,
-      call,
-      policy: facts.policy,
-      eventTurns: this.#eventTurns,
-    }).start();
+    new FrameIntake({ session, call, policy: facts.policy }, this.#intakeParts).start();
   }
 
   #admit(session: AgentSession): void {

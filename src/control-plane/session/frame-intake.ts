@@ -44,12 +44,16 @@ import { ResultAssembly } from "./result-assembly.ts";
 import { type SessionObserver, unobservedSessions } from "./session-observer.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
-/** Where the contents of frames go. */
-export interface IntakeParts {
+/** Whose frames. */
+export interface OwnIntakeParts {
   readonly session: AgentSession;
   readonly call: AgentCall;
   /** The host's policy as the agent told it with its hello. */
   readonly policy: HostPolicyRecord | undefined;
+}
+
+/** Where the contents of frames go: one object for all sessions. */
+export interface IntakeParts {
   readonly settings: SessionSettings;
   readonly traffic: CommandTraffic;
   /** Without: new keys are of no interest. */
@@ -86,6 +90,8 @@ const tolerableOffsetMs = 5_000;
  * memory stays bounded.
  */
 export class FrameIntake {
+  readonly #session: AgentSession;
+  readonly #call: AgentCall;
   readonly #parts: IntakeParts;
   readonly #policy: PolicyNews;
   readonly #authorities: LatestWrite<string[]>;
@@ -96,11 +102,13 @@ export class FrameIntake {
   #engineState = EngineState.UNSPECIFIED;
   #clockToldOff = false;
 
-  constructor(parts: IntakeParts) {
+  constructor({ session, call, policy }: OwnIntakeParts, parts: IntakeParts) {
+    this.#session = session;
+    this.#call = call;
     this.#parts = parts;
-    const { session, storage, policy, events } = parts;
+    const { storage, events } = parts;
     this.#policy = new PolicyNews({ session, policy, fleet: storage.fleet, events });
-    this.#hostEvents = new HostEventIntake(parts);
+    this.#hostEvents = new HostEventIntake({ session, call }, parts);
     this.#authorities = new LatestWrite(session, "the authorities that an agent trusts", (digests) =>
       storage.fleet.keepAuthorities(session.identity.agentId, session.identity.epoch, digests),
     );
@@ -108,7 +116,7 @@ export class FrameIntake {
 
   /** Starts to read, until the session ends. */
   start(): void {
-    const { call, session } = this.#parts;
+    const [call, session] = [this.#call, this.#session];
     const onData = (message: WireMessage) => this.#take(message);
     const onGone = () => session.end(new FleetError("SESSION_LOST", "the agent closed the session"));
     const onLost = () => session.end(new FleetError("SESSION_LOST", "the connection to the agent was lost"));
@@ -121,7 +129,7 @@ export class FrameIntake {
   }
 
   #take(message: WireMessage): void {
-    const { session } = this.#parts;
+    const session = this.#session;
     if (session.over) return;
     try {
       const frame = this.#frameFrom(message);
@@ -160,7 +168,8 @@ export class FrameIntake {
   }
 
   #route(frame: AgentFrame): void {
-    const { session, traffic, inventory, issuance } = this.#parts;
+    const session = this.#session;
+    const { traffic, inventory, issuance } = this.#parts;
     if (frame.sentTime !== undefined) this.#clock(frame.sentTime);
     for (const acceptance of this.#good(AcceptanceSchema, frame.acceptances)) {
       traffic.accepted(session, acceptance);
@@ -193,7 +202,8 @@ export class FrameIntake {
   }
 
   #result(result: CommandResult): void {
-    const { session, traffic } = this.#parts;
+    const session = this.#session;
+    const { traffic } = this.#parts;
     const [violation] = itemViolations(CommandResultSchema, result);
     if (violation === undefined) {
       traffic.ended(session, result);
@@ -209,12 +219,14 @@ export class FrameIntake {
   }
 
   #keyProof(proof: KeyProof): void {
-    const { rotations, session } = this.#parts;
+    const session = this.#session;
+    const { rotations } = this.#parts;
     for (const good of this.#good(KeyProofSchema, [proof])) rotations?.proved(session, good);
   }
 
   #part(part: ResultPart): void {
-    const { session, traffic } = this.#parts;
+    const session = this.#session;
+    const { traffic } = this.#parts;
     try {
       const [violation] = violationsOf(ResultPartSchema, part);
       this.#assembly ??= new ResultAssembly(assemblyLimits);
@@ -232,7 +244,8 @@ export class FrameIntake {
 
   #engine(state: EngineState): void {
     if (state === this.#engineState) return;
-    const { session, inventory, events } = this.#parts;
+    const session = this.#session;
+    const { inventory, events } = this.#parts;
     const { hostId, hostName } = session.identity;
     const available = state === EngineState.AVAILABLE;
     inventory.setEngine(hostId, available);
@@ -248,7 +261,8 @@ export class FrameIntake {
   }
 
   #clock(sentTime: Timestamp): void {
-    const { session, events, clock } = this.#parts;
+    const session = this.#session;
+    const { events, clock } = this.#parts;
     if (!isTime(sentTime)) {
       this.#refused("sent_time", "must be a time between the years 1 and 9999");
       return;
@@ -272,7 +286,8 @@ export class FrameIntake {
   }
 
   #refused(item: string, violation: string): void {
-    const { session, events, observer = unobservedSessions } = this.#parts;
+    const session = this.#session;
+    const { events, observer = unobservedSessions } = this.#parts;
     this.#refusedItems += 1;
     observer.itemRefused(item);
     session.logger.warn({ item, violation, refused: this.#refusedItems }, "an item of a frame was refused");

@@ -10,10 +10,14 @@ import { eventFromHost } from "./host-events.ts";
 import { hostEventKey, knownHostEvents } from "./known-host-events.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
-/** What the intake of a session's host events needs. */
-export interface HostEventIntakeParts {
+/** Whose host events. */
+export interface OwnHostEventIntakeParts {
   readonly session: AgentSession;
   readonly call: Pick<AgentCall, "pause" | "resume" | "isPaused">;
+}
+
+/** What the intake of host events needs: one object for all sessions. */
+export interface HostEventIntakeParts {
   readonly settings: Pick<SessionSettings, "maxUnstoredEvents">;
   readonly events: EventLog;
   readonly storage: { readonly events: Pick<Storage["events"], "newestOfHost"> };
@@ -33,6 +37,8 @@ interface Arrival {
  * the agent is not read. What came before the session ended is stored also after its end, and before anything of the next session.
  */
 export class HostEventIntake {
+  readonly #session: AgentSession;
+  readonly #call: OwnHostEventIntakeParts["call"];
   readonly #parts: HostEventIntakeParts;
   #arrived: Arrival[] = [];
   /** How many events of the session came, usable or not. */
@@ -42,13 +48,16 @@ export class HostEventIntake {
   /** Something could not be stored: what the agent keeps from there on it sends again in its next session. */
   #failed = false;
 
-  constructor(parts: HostEventIntakeParts) {
+  constructor({ session, call }: OwnHostEventIntakeParts, parts: HostEventIntakeParts) {
+    this.#session = session;
+    this.#call = call;
     this.#parts = parts;
   }
 
   /** Takes the good ones of so many that came. */
   take(good: readonly HostEvent[], count: number): void {
-    const { call, session, settings } = this.#parts;
+    const [call, session] = [this.#call, this.#session];
+    const { settings } = this.#parts;
     this.#received += count;
     for (const event of good) {
       const draft = eventFromHost(event, session.identity);
@@ -73,7 +82,7 @@ export class HostEventIntake {
       this.#arrived = [];
       const stored = await this.#store(arrived);
       this.#failed ||= !stored;
-      if (!this.#failed) this.#parts.session.send(storedHostEventsItem(received));
+      if (!this.#failed) this.#session.send(storedHostEventsItem(received));
       this.#unstored -= count;
       this.#readOn();
     }
@@ -81,7 +90,8 @@ export class HostEventIntake {
   }
 
   async #store(arrived: readonly Arrival[]): Promise<boolean> {
-    const { events, session } = this.#parts;
+    const session = this.#session;
+    const { events } = this.#parts;
     try {
       // Without a wait where it can be, so that what hosts report at the same time is stored together.
       const fresh = arrived.some(({ caughtUp }) => caughtUp) ? await this.#unknown(arrived) : arrived;
@@ -95,14 +105,16 @@ export class HostEventIntake {
   }
 
   async #unknown(arrived: readonly Arrival[]): Promise<Arrival[]> {
-    const { session, storage } = this.#parts;
+    const session = this.#session;
+    const { storage } = this.#parts;
     const known = await knownHostEvents(storage.events, session.identity.hostId, earliest(arrived));
     return arrived.filter(({ draft, caughtUp }) => !caughtUp || !known.has(hostEventKey(draft)));
   }
 
   /** A command that is not this agent's is not believed: its caller must not be blamed. */
   #withCallers(arrived: readonly Arrival[]): Promise<EventDraft[]> {
-    const { session, traffic } = this.#parts;
+    const session = this.#session;
+    const { traffic } = this.#parts;
     return Promise.all(
       arrived.map(async ({ draft, commandId }) => {
         if (commandId === "") return draft;
@@ -113,7 +125,8 @@ export class HostEventIntake {
   }
 
   #readOn(): void {
-    const { call, session, settings } = this.#parts;
+    const [call, session] = [this.#call, this.#session];
+    const { settings } = this.#parts;
     if (session.over || !call.isPaused() || this.#unstored > settings.maxUnstoredEvents) return;
     session.holdLease(false);
     call.resume();

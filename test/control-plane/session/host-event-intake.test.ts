@@ -89,18 +89,22 @@ describe("the control plane's intake of host events", () => {
   it("L06 what could not be stored, and all that comes behind it in the session, is not told as stored", async () => {
     const told: bigint[] = [];
     let works = true;
-    const intake = new HostEventIntake({
-      session: {
-        identity: { hostId: "host-1", hostName: "one" },
-        send: (item: Uint8Array) => told.push(fromBinary(ControlFrameSchema, item).storedHostEvents),
-      } as unknown as AgentSession,
-      call: { isPaused: () => false, pause: unexpected, resume: unexpected },
-      settings: { maxUnstoredEvents: 100 },
-      events: { recordMany: () => Promise.resolve(works) } as unknown as EventLog,
-      storage: { events: { newestOfHost: () => Promise.resolve([]) } },
-      eventTurns: new KeyedTurns(),
-      traffic: { callerOf: () => Promise.resolve(undefined) },
-    });
+    const intake = new HostEventIntake(
+      {
+        session: {
+          identity: { hostId: "host-1", hostName: "one" },
+          send: (item: Uint8Array) => told.push(fromBinary(ControlFrameSchema, item).storedHostEvents),
+        } as unknown as AgentSession,
+        call: { isPaused: () => false, pause: unexpected, resume: unexpected },
+      },
+      {
+        settings: { maxUnstoredEvents: 100 },
+        events: { recordMany: () => Promise.resolve(works) } as unknown as EventLog,
+        storage: { events: { newestOfHost: () => Promise.resolve([]) } },
+        eventTurns: new KeyedTurns(),
+        traffic: { callerOf: () => Promise.resolve(undefined) },
+      },
+    );
     for (const isWorking of [true, false, true]) {
       works = isWorking;
       intake.take([create(HostEventSchema, started(1))], 1);

@@ -44,24 +44,28 @@ export function sessionOf(
   more: { settings?: Partial<SessionSettings>; wheel?: TimerWheel; random?: () => number } = {},
 ): { session: AgentSession; call: FakeCall } {
   const call = new FakeCall();
-  const session = new AgentSession({
-    identity: {
-      sessionId: `session-${epoch}`,
-      agentId,
-      hostId: `host-of-${agentId}`,
-      hostName: agentId,
-      epoch,
-      journalId: "",
-      instanceId: "",
-      address: "127.0.0.1:1",
+  const session = new AgentSession(
+    {
+      identity: {
+        sessionId: `session-${epoch}`,
+        agentId,
+        hostId: `host-of-${agentId}`,
+        hostName: agentId,
+        epoch,
+        journalId: "",
+        instanceId: "",
+        address: "127.0.0.1:1",
+      },
+      // Of a grpc-js stream a session uses no more than this.
+      call: call as unknown as AgentCall,
     },
-    // Of a grpc-js stream a session uses no more than this.
-    call: call as unknown as AgentCall,
-    settings: { ...defaultSessionSettings, ...more.settings },
-    wheel: more.wheel ?? new TimerWheel(),
-    clock: systemClock,
-    random: more.random ?? (() => 0.5),
-    logger: silentLogger,
-  });
+    {
+      settings: { ...defaultSessionSettings, ...more.settings },
+      wheel: more.wheel ?? new TimerWheel(),
+      clock: systemClock,
+      random: more.random ?? (() => 0.5),
+      logger: silentLogger,
+    },
+  );
   return { session, call };
 }
