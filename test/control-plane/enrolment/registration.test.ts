@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parseApiKey } from "../../../src/domain/api-key.ts";
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
 import { RegistrationTokenService } from "../../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
@@ -223,6 +224,7 @@ describe("registration", () => {
     assert.equal(created.attributes["token_id"], id);
     assert.equal(created.attributes["max_uses"], "2");
     assert.match(created.attributes["address"] ?? "", /127\.0\.0\.1/);
+    assert.equal(created.attributes["key_id"], parseApiKey(plane.adminKey ?? "")?.id);
     assert.ok(created.eventTime >= before && created.eventTime <= Date.now());
     const used = await recordedEvent(plane, EventType.TOKEN_USED);
     assert.equal(used.hostId, welcome.hostId);
