@@ -1,18 +1,25 @@
 import { FleetError } from "../../domain/errors.ts";
+import type { Clock } from "../../resilience/clock.ts";
 import { untilAborted } from "../../resilience/signals.ts";
 import { signalsAreForExecs } from "./attached-signals.ts";
 import type { DockerConnection } from "./docker-connection.ts";
 import { detachKeys } from "./detach-keys.ts";
 import type { DockerInspection } from "./docker-json.ts";
+import { type DockerTerminal, resizeTerminal } from "./docker-resize.ts";
 import { DockerStream } from "./docker-stream.ts";
 import type { AttachOptions, EngineProcess, OutputPiece } from "./engine-streams.ts";
 
-/** How long the engine may take to set a size. */
-const resizeWithinMs = 10_000;
+/** What attaching needs of its engine. */
+export interface DockerAttachDependencies {
+  readonly connection: DockerConnection;
+  readonly clock: Clock;
+  /** The container. */
+  readonly inspect: (signal: AbortSignal) => Promise<DockerInspection>;
+}
+
 /** Attaches to a container's main process, as `Engine.attach` promises. */
 export async function attach(
-  connection: DockerConnection,
-  inspect: (signal: AbortSignal) => Promise<DockerInspection>,
+  { connection, clock, inspect }: DockerAttachDependencies,
   options: AttachOptions,
   signal: AbortSignal,
 ): Promise<EngineProcess> {
@@ -30,7 +37,13 @@ export async function attach(
       tty: inspection.Config?.Tty ?? false,
       address: connection.address,
     });
-    return new DockerAttachment(connection, id, stream, wait);
+    const terminal = {
+      connection,
+      clock,
+      path: `/containers/${id}`,
+      hasEnded: () => Promise.resolve(stream.over),
+    };
+    return new DockerAttachment(terminal, stream, wait);
   } catch (error) {
     wait.release();
     throw error;
@@ -97,14 +110,12 @@ interface WaitAnswer {
 
 class DockerAttachment implements EngineProcess {
   readonly output: AsyncIterable<OutputPiece>;
-  readonly #connection: DockerConnection;
-  readonly #container: string;
+  readonly #terminal: DockerTerminal;
   readonly #stream: DockerStream;
   readonly #wait: Wait;
 
-  constructor(connection: DockerConnection, container: string, stream: DockerStream, wait: Wait) {
-    this.#connection = connection;
-    this.#container = container;
+  constructor(terminal: DockerTerminal, stream: DockerStream, wait: Wait) {
+    this.#terminal = terminal;
     this.#stream = stream;
     this.#wait = wait;
     this.output = stream.output;
@@ -118,16 +129,8 @@ class DockerAttachment implements EngineProcess {
     return this.#stream.closeInput();
   }
 
-  async resize(columns: number, rows: number): Promise<void> {
-    const signal = AbortSignal.timeout(resizeWithinMs);
-    try {
-      const path = `/containers/${this.#container}/resize`;
-      await this.#connection.request({ method: "POST", path, query: { w: columns, h: rows } }, signal);
-    } catch (error) {
-      if (!this.#stream.over) {
-        throw error;
-      }
-    }
+  resize(columns: number, rows: number): Promise<void> {
+    return resizeTerminal(this.#terminal, columns, rows);
   }
 
   exitCode(signal: AbortSignal): Promise<number> {

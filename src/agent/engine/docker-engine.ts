@@ -211,7 +211,8 @@ export class DockerEngine implements Engine {
   }
 
   attach(container: string, options: AttachOptions, signal: AbortSignal): Promise<EngineProcess> {
-    return attach(this.#connection, this.#lookup.inspectorOf(container), options, signal);
+    const inspect = this.#lookup.inspectorOf(container);
+    return attach({ connection: this.#connection, clock: this.#clock, inspect }, options, signal);
   }
 
   async statPath(container: string, path: string, signal: AbortSignal): Promise<EnginePathFacts> {

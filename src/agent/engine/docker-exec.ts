@@ -8,6 +8,8 @@ import type { DockerConnection } from "./docker-connection.ts";
 import { type DockerExecState, execState, execStateWhen, hasEnded } from "./docker-exec-api.ts";
 import { type ExecReach, reachInside, reachOnThisHost } from "./docker-exec-reach.ts";
 import type { DockerInspection } from "./docker-json.ts";
+import { patiently } from "./docker-patience.ts";
+import { resizeTerminal } from "./docker-resize.ts";
 import { DockerStream } from "./docker-stream.ts";
 import type { EngineProcess, ExecSpec, OutputPiece } from "./engine-streams.ts";
 import { isWithinReach } from "./host-processes.ts";
@@ -22,8 +24,6 @@ export interface DockerExecDependencies {
   readonly inspect: (signal: AbortSignal) => Promise<DockerInspection>;
 }
 
-/** How long the end of a process that was killed is waited for. */
-const killWithinMs = 10_000;
 /** How long after its start an exec may have no process yet. */
 const beginWithinMs = 5_000;
 /** How often it is asked for while its output is still open. */
@@ -144,13 +144,14 @@ class ExecProcesses {
    * log when that did not work. Never rejects.
    */
   async end(release: () => void): Promise<void> {
-    const abort = AbortSignal.timeout(killWithinMs);
     try {
-      // To cut the connection first would make Docker lose the process.
-      const state = await this.#begun(abort);
-      if (state !== undefined && mayRun(state)) {
-        await this.#killAll(state.Pid, release, abort);
-      }
+      await patiently(this.#dependencies.clock, async (abort) => {
+        // To cut the connection first would make Docker lose the process.
+        const state = await this.#begun(abort);
+        if (state !== undefined && mayRun(state)) {
+          await this.#killAll(state.Pid, release, abort);
+        }
+      });
     } catch (error) {
       this.#dependencies.logger.warn(
         { err: error, execId: this.execId },
@@ -205,19 +206,14 @@ class DockerExec implements EngineProcess {
     return this.#stream.closeInput();
   }
 
-  async resize(columns: number, rows: number): Promise<void> {
-    const signal = AbortSignal.timeout(killWithinMs);
-    try {
-      await this.#dependencies.connection.request(
-        { method: "POST", path: `/exec/${this.#processes.execId}/resize`, query: { w: columns, h: rows } },
-        signal,
-      );
-    } catch (error) {
+  resize(columns: number, rows: number): Promise<void> {
+    const { connection, clock } = this.#dependencies;
+    const isOver = async (signal: AbortSignal) => {
       const state = await this.#processes.state(signal);
-      if (state !== undefined && !hasEnded(state)) {
-        throw error;
-      }
-    }
+      return state === undefined || hasEnded(state);
+    };
+    const path = `/exec/${this.#processes.execId}`;
+    return resizeTerminal({ connection, clock, path, hasEnded: isOver }, columns, rows);
   }
 
   async exitCode(signal: AbortSignal): Promise<number> {
@@ -240,7 +236,8 @@ class DockerExec implements EngineProcess {
   }
 
   async signal(name: string): Promise<void> {
-    await this.#processes.signal(parseSignal(name), AbortSignal.timeout(killWithinMs));
+    const signalNumber = parseSignal(name);
+    await patiently(this.#dependencies.clock, (abort) => this.#processes.signal(signalNumber, abort));
   }
 
   async #untilNextLook(signal: AbortSignal): Promise<void> {
