@@ -26,12 +26,6 @@ async function violatedFields(plane: TestControlPlane, more: HelloInit): Promise
   return error.violations.map(({ field }) => field);
 }
 
-/** Whether a stream is refused at once, for want of a place. */
-async function isRefused(agent: RawAgent): Promise<boolean> {
-  const refused = rejection(agent.challenge(), "OVERLOADED").then(() => true);
-  return Promise.race([refused, new Promise<boolean>((resolve) => setTimeout(resolve, 300, false))]);
-}
-
 describe("handshake", () => {
   it("S01 a stream that says nothing ends with DEADLINE_EXCEEDED, and its slot is free again", async () => {
     await using plane = await testControlPlane({
@@ -61,16 +55,6 @@ describe("handshake", () => {
     }, "a free slot");
     second.halfClose();
     await eventually(() => plane.enrolled().catch(() => undefined), "a slot after a half close");
-  });
-
-  it("S01 a stream that leaves while it waits for its turn frees its place at once", async () => {
-    await using plane = await testControlPlane({ session: { maxHandshakes: 1, maxWaitingStreams: 2 } });
-    const first = plane.stream();
-    await first.challenge();
-    const second = plane.stream();
-    await eventually(() => isRefused(plane.stream()), "the last place is taken");
-    second.close();
-    await eventually(async () => !(await isRefused(plane.stream())), "a place is free");
   });
 
   it("S02 a first message that is no Hello ends with INVALID_ARGUMENT that names what was expected", async () => {

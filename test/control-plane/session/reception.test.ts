@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { addressGroup } from "../../../src/control-plane/session/address-group.ts";
-import { handshakeDelayMs } from "../../../src/control-plane/session/reception.ts";
+import type { AgentCall } from "../../../src/control-plane/session/agent-call.ts";
+import { defaultSessionSettings } from "../../../src/control-plane/session/session-settings.ts";
+import { systemClock } from "../../../src/resilience/clock.ts";
+import { TimerWheel } from "../../../src/resilience/timer-wheel.ts";
+import { handshakeDelayMs, Reception } from "../../../src/control-plane/session/reception.ts";
 import { RegistrationTokenService } from "../../../src/gen/fairlead/registration/v1/registration_token_service_pb.js";
 import { eventually, testControlPlane } from "../../support/control-plane-harness.ts";
 import { rejection } from "../../support/dispatching.ts";
@@ -25,7 +29,29 @@ async function from(localAddress: string, port: number): Promise<Server> {
   return proxy;
 }
 
+/** A stream that says nothing. */
+function silentCall(): AgentCall {
+  return Object.assign(new EventEmitter(), { getPeer: () => "192.0.2.1:1" }) as unknown as AgentCall;
+}
+
 describe("reception of strangers", () => {
+  it("S01 a stream that leaves while it waits for its turn frees its place at once", async () => {
+    const wheel = new TimerWheel();
+    const settings = { ...defaultSessionSettings, maxHandshakes: 1 };
+    const reception = new Reception({ settings, wheel, clock: systemClock });
+    const heard = Promise.withResolvers<string>();
+    const first = reception.receive(silentCall(), () => heard.promise);
+    const call = silentCall();
+    const second = reception.receive(call, () => assert.fail("it is not its turn"));
+    assert.equal(reception.size, 2);
+    call.emit("cancelled");
+    await assert.rejects(second, { reason: "SESSION_LOST" });
+    assert.equal(reception.size, 1);
+    heard.resolve("hello");
+    assert.equal(await first, "hello");
+    assert.deepEqual([reception.size, wheel.size], [0, 0]);
+  });
+
   it("S17 a stream beyond the limit waits its turn, and beyond all limits it is refused with the time to come back", async () => {
     await using plane = await testControlPlane({ session: { maxHandshakes: 1, maxWaitingStreams: 2 } });
     const first = plane.stream();
