@@ -1,6 +1,6 @@
 import type { MikroORM } from "@mikro-orm/sqlite";
 import type { Logger } from "pino";
-import { Database, type Transaction } from "./database.ts";
+import { type CommitSync, Database, type Transaction } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { inTurns } from "./in-turns.ts";
 import { commandRows, OrmCommandRepository } from "./orm-command-repository.ts";
@@ -14,9 +14,6 @@ import { isUnavailable } from "./storage-error.ts";
 
 /** Calls of `commit` in one transaction at most. More are cheaper: what a commit costs are the pages that it changed, of which many share most. */
 const maxBatches = 4_096;
-
-/** With so many calls of `commit` in it a transaction takes much longer than the way to the thread that waits for the disk. */
-const fewBatches = 32;
 
 /** The `Storage` over an open database. */
 export class OrmStorage implements Storage {
@@ -40,10 +37,7 @@ export class OrmStorage implements Storage {
         const ended = observer?.committing({ batches: batches.length, waiting: this.#batches.waiting });
         let committed = false;
         try {
-          await this.#database.transact(
-            (transaction) => writeBatches(transaction, batches),
-            hurry(batches) ? "in place" : "apart",
-          );
+          await this.#database.transact((transaction) => writeBatches(transaction, batches), syncOf(batches));
           committed = true;
         } finally {
           ended?.(committed);
@@ -101,7 +95,10 @@ async function writeBatches(
   );
 }
 
-/** Whether somebody waits for a command who would notice a moment more. */
-function hurry(batches: readonly CommitBatch[]): boolean {
-  return batches.length <= fewBatches && batches.some(({ commands = [] }) => commands.length > 0);
+/**
+ * Events alone leave the waiting for the disk to a thread. Commands do not: whoever is told that one could not be stored is told that it will never
+ * run, and what another thread failed to sync would still be there at the next start.
+ */
+function syncOf(batches: readonly CommitBatch[]): CommitSync {
+  return batches.some(({ commands = [] }) => commands.length > 0) ? "in place" : "apart";
 }

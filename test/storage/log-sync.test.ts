@@ -47,9 +47,16 @@ describe("the sync of the log apart from the event loop", () => {
     assert.deepEqual(told.toSorted(), ["the caller", "the listener", "the log", "the log as it was before"]);
   });
 
-  it("C40 commands wait for the disk in place", async () => {
+  it("C40 commands wait for the disk in place, also a thousand beside as many events", async () => {
     datasync.rejects(new Error("is not asked"));
     await storage.commit({ commands: [commandRecord(1)], events: [newEvent()] });
+    const numbers = Array.from({ length: 1_000 }, (_, index) => index + 2);
+    await Promise.all(
+      numbers.flatMap((number) => [
+        storage.commit({ commands: [commandRecord(number)] }),
+        storage.commit({ events: [newEvent()] }),
+      ]),
+    );
     assert.equal(datasync.callCount, 0);
   });
 
