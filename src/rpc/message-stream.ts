@@ -31,8 +31,8 @@ export interface MessageTypes<In extends DescMessage, Out extends DescMessage> {
 // So much waits for a peer that does not read. grpc-js itself counts messages, 16 of any size; small ones count as a part of it here, too.
 const windowBytes = 128 * 1024;
 const leastMessageBytes = 8 * 1024;
-// Whoever sends to a peer that reads quickly gives way to whatever else the process does, each time that it has sent so much.
-const turnBytes = 32 * 1024;
+// After so much, in either direction, a stream gives way to whatever else the process does.
+const turnBytes = 16 * 1024;
 
 /**
  * Typed messages over a grpc-js stream, with backpressure both ways: nothing is read before it is asked for, beyond the few messages that
@@ -48,7 +48,8 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
   readonly #arrived: WireMessage[] = [];
   readonly #waiting: { reader?: (() => void) | undefined; sender?: (() => void) | undefined } = {};
   #waitingBytes = 0;
-  #turnBytes = 0;
+  readonly #reading = new Pace();
+  readonly #sending = new Pace();
   #receivedBytes = 0;
   #sentBytes = 0;
   /** The peer sends nothing more. */
@@ -92,7 +93,10 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
   async nextBytes(signal: AbortSignal): Promise<WireMessage | undefined> {
     for (;;) {
       const message = this.#arrived.shift();
-      if (message !== undefined) return message;
+      if (message !== undefined) {
+        await this.#reading.step(message.byteLength);
+        return message;
+      }
       if (this.#complete) return undefined;
       this.signal.throwIfAborted();
       signal.throwIfAborted();
@@ -122,7 +126,7 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
     const bytes = wireMessage(message);
     this.#sentBytes += bytes.byteLength;
     this.#write(bytes);
-    if (this.#waitingBytes < windowBytes) await this.#giveWay(bytes.byteLength);
+    if (this.#waitingBytes < windowBytes) await this.#sending.step(bytes.byteLength);
     while (this.#waitingBytes >= windowBytes) {
       await this.#woken("sender", signal);
       this.signal.throwIfAborted();
@@ -153,13 +157,6 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
     });
   }
 
-  async #giveWay(bytes: number): Promise<void> {
-    this.#turnBytes += bytes;
-    if (this.#turnBytes < turnBytes) return;
-    this.#turnBytes = 0;
-    await turn();
-  }
-
   #wake(): void {
     this.#waiting.reader?.();
     this.#waiting.sender?.();
@@ -177,6 +174,19 @@ export class MessageStream<In extends DescMessage, Out extends DescMessage> {
       this.#waiting[as] = undefined;
     }
     signal.throwIfAborted();
+  }
+}
+
+/** Keeps one stream from having the process for itself while there is always more to do. */
+class Pace {
+  #bytes = 0;
+
+  /** So much more was done. */
+  async step(bytes: number): Promise<void> {
+    this.#bytes += bytes;
+    if (this.#bytes < turnBytes) return;
+    this.#bytes = 0;
+    await turn();
   }
 }
 
