@@ -78,9 +78,11 @@ describe("an agent in Python, written from docs/protocol.md and the schema alone
     const agent = await enrolled();
     agent.order("die db");
     await eventually(async () => (await names(ContainerState.EXITED)).includes("db"), "db is seen as exited");
-    const { events } = await fleet
-      .client(EventService)
-      .listEvents({ filter: { types: [EventType.CONTAINER_DIED] } });
+    const filter = { types: [EventType.CONTAINER_DIED] };
+    const events = await eventually(async () => {
+      const listed = await fleet.client(EventService).listEvents({ filter });
+      return listed.events.length > 0 ? listed.events : undefined;
+    }, "its end is an event");
     assert.deepEqual(
       events.map(({ containerName, attributes }) => [containerName, attributes["exit_code"]]),
       [["db", "137"]],
