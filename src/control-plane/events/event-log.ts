@@ -40,8 +40,11 @@ const eventsPerRead = 256;
 /** How many events all watchers together are told, about, in one turn of the event loop. None of it would wait by itself, and commands would. */
 const eventsPerTurn = 64;
 
-/** Each host's events are written to pages of their own in every index, so that few of many hosts cost nearly as much as many. */
-const slicing = { maxEvents: 512, gatherMs: 20 };
+/**
+ * Each host's events are written to pages of their own in every index, so that few of many hosts cost nearly as much as many, and a commit
+ * takes the event loop for a millisecond or two.
+ */
+const slicing = { maxEvents: 4_096, gatherMs: 20, storm: { events: 128, gatherMs: 250 } };
 
 /** The fleet's facts, in the order of their sequence: written here, read and followed here. */
 export class EventLog {

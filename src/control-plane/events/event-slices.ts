@@ -9,6 +9,8 @@ export interface EventSlicesOptions {
   readonly maxEvents: number;
   /** How long few events wait for others, in milliseconds. */
   readonly gatherMs: number;
+  /** The same after a slice of at least so many: then there is a storm, and commits are to take little of the time. */
+  readonly storm: { readonly events: number; readonly gatherMs: number };
 }
 
 interface Portion extends PromiseWithResolvers<void> {
@@ -25,6 +27,7 @@ export class EventSlices {
   #waiting: Portion[] = [];
   #waitingEvents = 0;
   #isStoring = false;
+  #isStorm = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -52,14 +55,14 @@ export class EventSlices {
   }
 
   #schedule(): void {
-    const { maxEvents, gatherMs } = this.#options;
+    const { maxEvents, gatherMs, storm } = this.#options;
     if (this.#isClosed) {
       clearTimeout(this.#timer);
       this.#commit(this.#take(Number.POSITIVE_INFINITY));
     } else if (this.#waitingEvents >= maxEvents) {
       if (!this.#isStoring) void this.#storeNext();
     } else if (this.#waitingEvents > 0) {
-      this.#timer ??= setTimeout(() => void this.#storeNext(), gatherMs);
+      this.#timer ??= setTimeout(() => void this.#storeNext(), this.#isStorm ? storm.gatherMs : gatherMs);
     }
   }
 
@@ -68,7 +71,10 @@ export class EventSlices {
     this.#timer = undefined;
     if (this.#isStoring) return;
     this.#isStoring = true;
-    const slice = this.#take(this.#options.maxEvents);
+    const { maxEvents, storm } = this.#options;
+    const waiting = this.#waitingEvents;
+    const slice = this.#take(maxEvents);
+    this.#isStorm = waiting - this.#waitingEvents >= storm.events;
     this.#commit(slice);
     await Promise.allSettled(slice.map(({ promise }) => promise));
     this.#isStoring = false;

@@ -38,12 +38,14 @@ class Disk {
   }
 }
 
+const never = { events: Number.POSITIVE_INFINITY, gatherMs: 0 };
+
 describe("slices of events", () => {
   let disk: Disk;
   beforeEach(() => (disk = new Disk()));
 
   it("C35 few events of many callers wait for each other and are one transaction", async () => {
-    const slices = new EventSlices({ commit: disk.commit, maxEvents: 100, gatherMs: 5 });
+    const slices = new EventSlices({ commit: disk.commit, maxEvents: 100, gatherMs: 5, storm: never });
     const added = Array.from({ length: 10 }, (_, at) => slices.add(named(at, 1)));
     await tick();
     assert.equal(disk.transactions.length, 0, "they wait for more");
@@ -54,7 +56,7 @@ describe("slices of events", () => {
   });
 
   it("C35 many are stored in their order, so many at once, and the next when those are stored", async () => {
-    const slices = new EventSlices({ commit: disk.commit, maxEvents: 4, gatherMs: 60_000 });
+    const slices = new EventSlices({ commit: disk.commit, maxEvents: 4, gatherMs: 60_000, storm: never });
     let ended = 0;
     const added = [named(0, 3), named(3, 2), named(5, 8)].map((events) =>
       slices.add(events).then(() => (ended += 1)),
@@ -80,7 +82,7 @@ describe("slices of events", () => {
   it("C35 few that come while others are stored wait for more as well", async () => {
     const timers = useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
-      const slices = new EventSlices({ commit: disk.commit, maxEvents: 4, gatherMs: 20 });
+      const slices = new EventSlices({ commit: disk.commit, maxEvents: 4, gatherMs: 20, storm: never });
       const added = [slices.add(named(0, 4)), slices.add(named(4, 1))];
       await disk.write();
       added.push(slices.add(named(5, 1)));
@@ -95,8 +97,33 @@ describe("slices of events", () => {
     }
   });
 
+  it("C35 in a storm those that come next wait longer, until few come again", async () => {
+    const timers = useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const storm = { events: 3, gatherMs: 150 };
+      const slices = new EventSlices({ commit: disk.commit, maxEvents: 10, gatherMs: 20, storm });
+      const added: Promise<void>[] = [];
+      for (const [count, gatherMs] of [
+        [3, 20],
+        [2, 150],
+        [1, 20],
+      ] as const) {
+        const before = disk.transactions.length;
+        added.push(slices.add(named(0, count)));
+        timers.tick(gatherMs - 1);
+        assert.equal(disk.transactions.length, before, `${count} wait ${gatherMs} ms`);
+        timers.tick(1);
+        assert.equal(disk.transactions.length, before + 1, `${count} wait no more than ${gatherMs} ms`);
+        await disk.write();
+      }
+      await Promise.all(added);
+    } finally {
+      timers.restore();
+    }
+  });
+
   it("C35 what cannot be stored fails for whoever brought it, and for nobody else", async () => {
-    const slices = new EventSlices({ commit: disk.commit, maxEvents: 3, gatherMs: 60_000 });
+    const slices = new EventSlices({ commit: disk.commit, maxEvents: 3, gatherMs: 60_000, storm: never });
     const odd = slices.add([newEvent({ containerName: "odd" })]);
     const good = slices.add(named(0, 2));
     const later = slices.add(named(2, 3));
@@ -108,7 +135,7 @@ describe("slices of events", () => {
   it("C35 closing hands on at once what waits and what comes later, and leaves no timer", async () => {
     const timers = useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
-      const slices = new EventSlices({ commit: disk.commit, maxEvents: 4, gatherMs: 60_000 });
+      const slices = new EventSlices({ commit: disk.commit, maxEvents: 4, gatherMs: 60_000, storm: never });
       const added = [slices.add(named(0, 5)), slices.add(named(5, 2))];
       assert.deepEqual([disk.names.length, timers.countTimers()], [4, 1]);
       slices.close();
