@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
+import { skipBecause } from "./skip-because.ts";
 
 const run = promisify(execFile);
 
@@ -39,7 +40,7 @@ export function giveUp(context: Mocha.Context, why: string): never {
   if (process.env["FAIRLEAD_REQUIRE_DOCKER"] === "1") {
     throw new Error(`${why}, and FAIRLEAD_REQUIRE_DOCKER=1 wants it`);
   }
-  return context.skip();
+  return skipBecause(context, why);
 }
 
 /** The name of a small image with a shell and a few tools and no command of its own. Made on first use. */
