@@ -9,8 +9,10 @@ import { CommandService } from "../../../src/gen/fairlead/command/v1/command_ser
 import { EventType } from "../../../src/gen/fairlead/event/v1/event_pb.js";
 import { EventService } from "../../../src/gen/fairlead/event/v1/event_service_pb.js";
 import { HostService } from "../../../src/gen/fairlead/host/v1/host_service_pb.js";
+import type { Command } from "../../../src/gen/fairlead/agent/v1/command_pb.js";
 import { systemClock } from "../../../src/resilience/clock.ts";
 import { eventually, type TestControlPlane, testControlPlane } from "../../support/control-plane-harness.ts";
+import type { RawAgent } from "../../support/raw-agent.ts";
 import { dispatchTo, rejection, stopWeb } from "../../support/dispatching.ts";
 
 async function stored(fleet: TestControlPlane, id: string) {
@@ -19,17 +21,22 @@ async function stored(fleet: TestControlPlane, id: string) {
   return command;
 }
 
+/** The agent accepts what it was sent. Resolves when the control plane has heard of it. */
+async function acceptance(fleet: TestControlPlane, agent: RawAgent, sent: Command): Promise<void> {
+  agent.accept(sent);
+  await eventually(
+    async () => (await stored(fleet, sent.commandId)).state === CommandState.ACCEPTED,
+    "accepted",
+  );
+}
+
 describe("commands that change something", () => {
   it("C10 duration, attempts and times of a journaled command can be read afterwards", async () => {
     await using fleet = await testControlPlane();
     const agent = await fleet.enrolled();
     const call = dispatchTo(fleet, agent, stopWeb);
     const sent = await agent.command();
-    agent.accept(sent);
-    await eventually(
-      async () => (await stored(fleet, sent.commandId)).state === CommandState.ACCEPTED,
-      "accepted",
-    );
+    await acceptance(fleet, agent, sent);
     agent.succeed(sent, true);
     const { commandId } = await call;
     const command = await stored(fleet, commandId);
@@ -56,11 +63,7 @@ describe("commands that change something", () => {
     const agent = await fleet.enrolled();
     const call = dispatchTo(fleet, agent, stopWeb);
     const sent = await agent.command();
-    agent.accept(sent);
-    await eventually(
-      async () => (await stored(fleet, sent.commandId)).state === CommandState.ACCEPTED,
-      "accepted",
-    );
+    await acceptance(fleet, agent, sent);
     const accepted = { states: [CommandState.ACCEPTED] };
     const { commands } = await fleet.client(CommandService).listCommands(accepted);
     assert.deepEqual(
@@ -199,11 +202,7 @@ describe("commands that change something", () => {
     const agent = await fleet.enrolled();
     const call = dispatchTo(fleet, agent, stopWeb);
     const sent = await agent.command();
-    agent.accept(sent);
-    await eventually(
-      async () => (await stored(fleet, sent.commandId)).state === CommandState.ACCEPTED,
-      "accepted",
-    );
+    await acceptance(fleet, agent, sent);
     agent.close();
     const others = Array.from({ length: 350 }, () => newId());
     const back = await fleet.returned(agent, { runningCommandIds: others });
@@ -236,11 +235,7 @@ describe("commands that change something", () => {
     const agent = await fleet.enrolled();
     const call = dispatchTo(fleet, agent, stopWeb);
     const sent = await agent.command();
-    agent.accept(sent);
-    await eventually(
-      async () => (await stored(fleet, sent.commandId)).state === CommandState.ACCEPTED,
-      "accepted",
-    );
+    await acceptance(fleet, agent, sent);
     agent.close();
     const back = await fleet.returned(agent);
     await rejection(call, "OUTCOME_UNKNOWN");
