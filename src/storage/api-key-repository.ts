@@ -1,3 +1,4 @@
+import type { CreationPlace } from "./lookup.ts";
 import type { ApiKeyRecord, NewEvent } from "./records.ts";
 
 /** Keys of the API. Rejects as every part of `Storage` does. */
@@ -7,10 +8,7 @@ export interface ApiKeyRepository {
   /** A key by its id. */
   get(id: string): Promise<ApiKeyRecord | undefined>;
   /** A page of keys, newest first, beginning with the one created before the given one. */
-  list(
-    before: { readonly createTime: number; readonly id: string } | undefined,
-    limit: number,
-  ): Promise<ApiKeyRecord[]>;
+  list(before: CreationPlace | undefined, limit: number): Promise<ApiKeyRecord[]>;
   /**
    * Revokes a key, by its id or by the name that it has while it is not revoked, and stores the events that `events`
    * makes of it. One that was revoked before is returned as it is, with no event. Undefined when there is no such key.

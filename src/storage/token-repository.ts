@@ -1,13 +1,11 @@
+import type { CreationPlace } from "./lookup.ts";
 import type { NewEvent, TokenRecord } from "./records.ts";
 
 /** Registration tokens. Their uses are counted by `FleetRepository.enrol`. */
 export interface TokenRepository {
   create(token: TokenRecord, events: readonly NewEvent[]): Promise<void>;
   /** A page of tokens, newest first, beginning with the one created before the given one. */
-  list(
-    before: { readonly createTime: number; readonly id: string } | undefined,
-    limit: number,
-  ): Promise<TokenRecord[]>;
+  list(before: CreationPlace | undefined, limit: number): Promise<TokenRecord[]>;
   /**
    * Revokes a token and stores the events that `events` makes of it. A token that was revoked before is returned as
    * it is, with no event. Undefined when there is no such token.

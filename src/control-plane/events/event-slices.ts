@@ -18,9 +18,9 @@ interface Portion extends PromiseWithResolvers<void> {
 }
 
 /**
- * Stores what may wait a few milliseconds, in the order in which it came, and in small transactions with room for others in between: few
- * events wait for more of them, so that each does not cost a sync of the disk, and of many no more are taken at once than everybody can wait
- * for. Every promise of `add` settles.
+ * Stores what may wait for some milliseconds, in the order in which it came, and in few transactions one after the other: few events wait for
+ * more of them, so that each does not cost a commit, and of many no more are taken at once than everybody can wait for. Every promise of `add`
+ * settles.
  */
 export class EventSlices {
   readonly #options: EventSlicesOptions;
