@@ -5,6 +5,7 @@ import { FleetError } from "../../src/domain/errors.ts";
 import type { ExecRequestSchema, ExecResponse } from "../../src/gen/fairlead/container/v1/exec_service_pb.js";
 import { OutputStream } from "../../src/gen/fairlead/container/v1/log_pb.js";
 import { EventType } from "../../src/gen/fairlead/event/v1/event_pb.js";
+import { neverAborted } from "../../src/resilience/signals.ts";
 import { eventually } from "./control-plane-harness.ts";
 import { patienceMs } from "./fleet.ts";
 import { type FleetKit, main } from "./fleet-kit.ts";
@@ -158,18 +159,17 @@ export function execTests(kit: FleetKit): void {
     const leaving = new AbortController();
     const screen = new Screen();
     const running = run(keyboard, screen, leaving.signal).catch(() => undefined);
+    // What the engine itself says runs in the container.
+    const isThere = async () => {
+      const { processes } = await kit.engine.engine.listProcesses(name, "-ef", neverAborted);
+      return processes.some((facts) => facts.join(" ").includes("4321"));
+    };
     await eventually(() => screen.stdout === "begun\n", "it has begun", patienceMs);
+    assert.ok(await isThere(), "the process runs");
     leaving.abort();
     await running;
     await nothingLeft();
-    await eventually(
-      async () => {
-        const look = new Keyboard({ container: name, process: { command: ["ps"] } });
-        return !(await run(look)).stdout.includes("4321");
-      },
-      "the process is gone",
-      patienceMs,
-    );
+    await eventually(async () => !(await isThere()), "the process is gone", patienceMs);
   });
 
   it("O13 the same works where a caller cannot stream, by calls that may overtake and repeat each other", async () => {

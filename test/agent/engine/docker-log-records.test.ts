@@ -110,6 +110,13 @@ describe("agent/engine: the records of Docker's logs", () => {
     }
   });
 
+  it("O12 a later part of a long record that looks like a time is text", async () => {
+    const text = `${"y".repeat(maxRecordBytes - first.length)}${second}rest\n`;
+    const framed = await all(recordsOfFrames(inPieces(frame(1, `${first}${text}`), [50_000])));
+    assert.equal(framed.map(([, , part]) => part).join(""), text);
+    assert.ok(framed.every(([, timeNs]) => timeNs === firstNs));
+  });
+
   it("O11 what the engine says of its own failure is the error, in its words", async () => {
     const broken = Buffer.concat([
       frame(1, `${first}one\n`),

@@ -74,14 +74,17 @@ describe("an agent that was away", () => {
     const first = await harness.agent({ server: plane.address, dataDir });
     const session = await plane.session();
     await snapshot(session);
-    await make("stored");
+    await make("old");
     await told(session, 1);
-    session.send({ storedHostEvents: 1n });
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await make("stored");
+    await told(session, 2);
+    session.send({ storedHostEvents: 2n });
     // More than the overlap in which an engine's order is not trusted.
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     await make("unheard");
-    await told(session, 2);
-    session.send({ storedHostEvents: 1n });
+    await told(session, 3);
+    session.send({ storedHostEvents: 2n });
     await first.close();
     await harness.agent({ server: plane.address, dataDir });
     const again = await plane.session(2);

@@ -111,7 +111,12 @@ describe("an agent that follows its engine", () => {
   it("O03 misses nothing of what happens while the list is taken", async () => {
     const listing = Promise.withResolvers<void>();
     const listed = Promise.withResolvers<void>();
+    let looks = 0;
     class SlowListEngine extends SimulatedEngine {
+      override async getContainer(id: string, signal: AbortSignal): Promise<EngineContainer> {
+        looks += 1;
+        return await super.getContainer(id, signal);
+      }
       override async listContainers(signal: AbortSignal): Promise<EngineContainer[]> {
         const containers = await super.listContainers(signal);
         listing.resolve();
@@ -129,7 +134,10 @@ describe("an agent that follows its engine", () => {
       await listing.promise;
       const born = await engine.createContainer("born", sleepingSpec(), neverAborted);
       await engine.removeContainer(gone, { force: false, removeVolumes: false }, neverAborted);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const looksBefore = looks;
       listed.resolve();
+      assert.equal(looksBefore, 0, "it looked before it had the list, which would have undone that");
       await session.until("both changes", () => {
         const inventory = session.inventory();
         return (inventory.get(born) === "born" && !inventory.has(gone)) || undefined;
