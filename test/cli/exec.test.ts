@@ -116,22 +116,31 @@ describe("exec on the command line", () => {
     assert.deepEqual(raw, [true, false, true, false]);
   });
 
-  it("O13 gives the usual size for a terminal that does not know its own, and tells no other", async () => {
-    const terminal: Terminal = {
-      isInput: true,
-      size: () => ({ columns: 0, rows: 0 }),
-      setRaw: () => undefined,
-      onResize: () => () => undefined,
-    };
-    const heard: Heard = { inputs: [] };
-    const { code } = await fairlead(echo(heard), ["exec", "-it", "web", "sh"], { ...typed("x"), terminal });
-    assert.equal(code, 3);
-    assert.deepEqual([heard.start?.terminalSize?.columns, heard.start?.terminalSize?.rows], [80, 24]);
-    assert.deepEqual(
-      heard.inputs.map((input) => input.case),
-      ["data", "end"],
-    );
-  });
+  for (const size of [
+    { columns: 0, rows: 0 },
+    { columns: 80, rows: 0 },
+    { columns: 0, rows: 24 },
+  ]) {
+    it(`O13 gives the usual size for a terminal that knows only ${size.columns} by ${size.rows}, and tells no other`, async () => {
+      const terminal: Terminal = {
+        isInput: true,
+        size: () => size,
+        setRaw: () => undefined,
+        onResize: () => () => undefined,
+      };
+      const heard: Heard = { inputs: [] };
+      const { code } = await fairlead(echo(heard), ["exec", "-it", "web", "sh"], {
+        ...typed("x"),
+        terminal,
+      });
+      assert.equal(code, 3);
+      assert.deepEqual([heard.start?.terminalSize?.columns, heard.start?.terminalSize?.rows], [80, 24]);
+      assert.deepEqual(
+        heard.inputs.map((input) => input.case),
+        ["data", "end"],
+      );
+    });
+  }
 
   it("O13 says so when a terminal is wanted and there is none", async () => {
     const { code, stderr } = await fairlead(echo({ inputs: [] }), ["exec", "-t", "web", "sh"]);

@@ -80,7 +80,16 @@ describe("logs that are passed on as they came", () => {
     // The length of the first record's data, so that they end where the second record does.
     const dataAt = overlong.indexOf(record.data[0] ?? 0);
     overlong[dataAt - 1] = overlong.length - dataAt;
+    // Both lengths, the record's and that of its data, say more than there is.
+    const cut = logs({ records: [record] });
+    const cutAt = cut.indexOf(record.data[0] ?? 0);
+    for (const at of [3, cutAt - 1]) cut[at] = (cut[at] ?? 0) + 5;
+    const secondPlace = logs({ position: { time, sequence: 2 } }).subarray(2);
+    const placedTwice = Buffer.concat([logs({ records: [record], position }), secondPlace]);
+    placedTwice[1] = placedTwice.length - 2;
     const other: Record<string, Uint8Array> = {
+      "a record that is cut off": cut,
+      "two places": placedTwice,
       "data that go on behind their record": overlong,
       "too long": logs({ records: [{ ...record, data: Buffer.alloc(65_537) }] }),
       "too many": logs({ records: Array.from({ length: 4_097 }, () => ({ data: record.data })) }),
